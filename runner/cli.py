@@ -1,0 +1,75 @@
+"""The command line: arguments in, exit codes out."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from runner import __version__, render
+from runner.errors import RunnerError
+
+COMMANDS = {
+    "list": "recipes, or registered parts with their parameters",
+    "show": "a recipe, as written or resolved",
+    "validate": "check recipes; every problem at once",
+    "train": "train a recipe, or resume a run",
+    "smoke": "two steps, evaluation, checkpoint and resume of each recipe; for CI",
+    "sample": "write an embedded sample to disk",
+    "schema": "JSON Schema of a recipe, for editors",
+    "evidence": "train all versions of a scenario on its sample, and table them",
+}
+"""Each command, in a module of its own under ``runner/commands``, with its line of help."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports wrong usage as every other error of the user's: exit code 2, with the cure."""
+
+    def error(self, message: str) -> NoReturn:
+        render.complain(f"{message}\n  {self.prog} --help shows what it takes")
+        raise SystemExit(2)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser(words).parse_args(words)
+    if arguments.command is None:
+        _parser(words).print_help()
+        return 0
+    command = importlib.import_module(f"runner.commands.{arguments.command}")
+    try:
+        code: int = command.run(arguments)
+        return code
+    except RunnerError as error:
+        if arguments.debug:
+            raise
+        render.complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        render.complain("interrupted")
+        return 75
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has closed it: nobody is left to tell.
+        sys.stderr.close()
+        return 0
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the parser; only the command that is asked for is imported."""
+    parser = _Parser(
+        prog="runner",
+        description="Training recipes that explain themselves.",
+        epilog="example: runner train uav_fixed",
+    )
+    parser.add_argument("--version", action="version", version=f"runner {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    asked = next((word for word in words if word in COMMANDS), None)
+    for name, line in COMMANDS.items():
+        own = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        own.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        if name == asked:
+            module = importlib.import_module(f"runner.commands.{name}")
+            own.epilog = f"example: {module.EXAMPLE}"
+            module.configure(own)
+    return parser

@@ -1,0 +1,48 @@
+"""Show a recipe as written, or resolved with every default filled in."""
+
+import argparse
+import json
+
+from runner import render
+from runner.language.dump import to_yaml
+from runner.language.load import load
+from runner.language.source import find
+
+EXAMPLE = "runner show uav_fixed --resolved"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("recipe", metavar="RECIPE", help="a name, a path or a run folder")
+    parser.add_argument(
+        "--resolved", action="store_true", help="with its base and all defaults filled in"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="overlay a value (implies --resolved)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document, resolved")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the recipe."""
+    if not (arguments.resolved or arguments.set or arguments.json):
+        loaded = load(arguments.recipe)
+        render.show(find(arguments.recipe).read_text(encoding="utf-8").rstrip("\n"))
+        return 0
+    loaded = load(arguments.recipe, sets=arguments.set)
+    if arguments.json:
+        document = {
+            "name": loaded.name,
+            "scale": loaded.scale,
+            "recipe_fingerprint": loaded.recipe_fingerprint,
+            "run_fingerprint": loaded.run_fingerprint(),
+            "recipe": loaded.flat(),
+        }
+        render.show(json.dumps(document, indent=2))
+    else:
+        render.show(to_yaml(loaded.flat()).rstrip("\n"))
+    return 0

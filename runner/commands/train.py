@@ -1,0 +1,199 @@
+"""Train a recipe, or resume a run."""
+
+import argparse
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import render
+from runner.errors import Problem, RecipeError
+from runner.language.load import Loaded, load
+from runner.language.machine import read_machine
+from runner.language.plugins import load_plugins
+
+if TYPE_CHECKING:
+    from runner.engine.session import Session
+
+EXAMPLE = "runner train uav_fixed --set train.epochs=1"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "recipe", nargs="?", metavar="RECIPE", help="a name, a path or a run folder"
+    )
+    parser.add_argument("--data", metavar="DIR", help="data root, in place of the recipe's")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="the run folder (default: a new one)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="K=V", help="overlay a value; repeatable"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="in place of the recipe's")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    parser.add_argument("--smoke", action="store_true", help="a few steps of a tiny model")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit 4 where an expectation is not met"
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="continue a run in its folder; 'auto' begins or continues --out",
+    )
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE.py",
+        help="own parts; repeatable",
+    )
+    parser.add_argument(
+        "--machine", type=Path, metavar="FILE", help="machine profile (or RUNNER_MACHINE)"
+    )
+    parser.add_argument(
+        "--tracker", action="append", metavar="NAME", help="tensorboard (default), wandb, mlflow"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the end")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train and tell the story; the exit code says how it ended."""
+    folder = _folder_to_resume(arguments)
+    if folder is not None:
+        return _resume(arguments, folder)
+    if arguments.recipe is None:
+        raise RecipeError(Problem("", "RECIPE", "name a recipe; runner list shows those there are"))
+    hashes = load_plugins(arguments.plugin)
+    return _train(arguments, _load(arguments), arguments.plugin, hashes, arguments.out, False)
+
+
+def _load(arguments: argparse.Namespace) -> Loaded:
+    return load(
+        arguments.recipe,
+        sets=arguments.set,
+        data=arguments.data,
+        seed=arguments.seed,
+        is_smoke=arguments.smoke,
+    )
+
+
+def _folder_to_resume(arguments: argparse.Namespace) -> Path | None:
+    """Return the folder of the run to continue; None where a new one begins."""
+    if arguments.resume is None:
+        return None
+    if arguments.resume != "auto":
+        changed = [name for name in ("recipe", "data", "set", "seed", "smoke", "out", "plugin")
+                   if getattr(arguments, name)]  # fmt: skip
+        if changed:
+            message = f"continues the run as it was begun; leave out {', '.join(changed)}"
+            raise RecipeError(Problem(f"--resume {arguments.resume}", "", message))
+        return Path(arguments.resume)
+    if arguments.out is None:
+        raise RecipeError(Problem("--resume auto", "", "needs --out DIR, the run's folder"))
+    out: Path = arguments.out
+    return out if (out / "run.json").exists() else None
+
+
+def _resume(arguments: argparse.Namespace, folder: Path) -> int:
+    from runner.engine.folder import read_run
+
+    record = read_run(folder)
+    if record is None:
+        message = "holds no run; name a run folder, or use --resume auto --out DIR"
+        raise RecipeError(Problem(str(folder), "--resume", message))
+    plugins = [folder / "plugins" / name for name in record.plugins]
+    hashes = load_plugins(plugins)
+    loaded = load(str(folder / "recipe.yaml"))
+    if arguments.resume == "auto" and arguments.recipe is not None:
+        asked = _load(arguments).run_fingerprint(load_plugins(arguments.plugin))
+        if asked != record.run_fingerprint:
+            message = (
+                f"holds a run of {record.recipe} with other values (fingerprint "
+                f"{record.run_fingerprint}, this command's is {asked}); name another folder"
+            )
+            raise RecipeError(Problem(str(folder), "--out", message))
+    if record.state in ("done", "stopped"):
+        render.note(f"{folder}: {record.state} already: {record.reason}")
+        return record.exit_code or 0
+    return _train(arguments, loaded, plugins, hashes, folder, True)
+
+
+def _train(
+    arguments: argparse.Namespace,
+    loaded: Loaded,
+    plugins: list[Path],
+    hashes: dict[str, str],
+    out: Path | None,
+    resumes: bool,
+) -> int:
+    # Imported here: nothing before this line needs torch.
+    from runner.engine.session import Request, Session
+    from runner.insight.expectations import check_expectations
+
+    profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
+    recipe = loaded.recipe
+    render.note(
+        f"{loaded.name}: scale {loaded.scale}, data {recipe.root}, seed {recipe.train.seed}"
+    )
+
+    def judge(end: Any, best: Any) -> list[dict[str, Any]]:
+        return check_expectations(recipe.expect, recipe.scale, end=end, best=best)
+
+    with _stop_on_signals() as stop_requested:
+        session = Session(
+            Request(
+                loaded=loaded,
+                machine=read_machine(Path(profile) if profile else None),
+                out=out,
+                device=arguments.device,
+                plugins=plugins,
+                plugin_hashes=hashes,
+                trackers=arguments.tracker or ("tensorboard",),
+                resumes=resumes,
+                stop_requested=stop_requested,
+                judge=judge,
+                is_strict=arguments.strict,
+            )
+        )
+        _tell(session, is_quiet=arguments.quiet)
+    return session.exit_code
+
+
+def _tell(session: "Session", *, is_quiet: bool) -> None:
+    """Show a training's events as they come, then where it lies and what was expected."""
+    with render.live(is_quiet=is_quiet) as display:
+        for event in session.events():
+            if session.assembled is not None:
+                display.story.classes = session.assembled.data.spec.classes
+            display.tell(event)
+    if session.folder is None:
+        return
+    for row in session.folder.run.expectations:
+        render.note(render.expectation(row))
+    render.show(f"run folder: {session.folder.path}")
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Turn SIGTERM, SIGINT and SIGUSR1 into a question asked at each step.
+
+    A second Ctrl-C interrupts at once.
+    """
+    asked: list[int] = []
+
+    def ask(number: int, _: Any) -> None:
+        if number == signal.SIGINT and asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

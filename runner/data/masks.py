@@ -1,0 +1,104 @@
+"""Mask files, decoded to class indices by exact id or exact colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.data.classes import ClassMap
+from runner.data.files import problem, read_header, read_with_pillow
+from runner.errors import DataError, Problem
+
+BLOCK_PIXELS = 1 << 20
+"""Pixels handled at once, which bounds the memory that a large mask takes on its way."""
+
+REPORTED_VALUES = 20
+"""Unmapped values of one mask that are named; a mask saved as JPEG has thousands."""
+
+_INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+
+
+def read_mask(path: Path, classes: ClassMap) -> NDArray[np.uint8]:
+    """Return a mask file as (H, W) uint8 class indices; 255 is ignored.
+
+    Raises: DataError: it cannot be read, or holds ids or colours that the mapping does not name.
+    """
+    if classes.format == "rgb":
+        colours = read_with_pillow(path, "RGB")
+        values = colours.reshape(-1, 3)
+    else:
+        mode = read_header(path).mode
+        if mode not in _INDEX_MODES:
+            message = (
+                f"has colours (mode {mode}) where ids are expected; "
+                "write mask_format: rgb and a mapping with the columns r, g, b"
+            )
+            raise DataError(problem(path, message))
+        colours = read_with_pillow(path)
+        values = colours.reshape(-1, 1)
+    indices = np.empty(len(values), np.uint8)
+    unmapped: dict[int, int] = {}
+    for rows in _blocks(len(values)):
+        packed = _packed(values[rows])
+        places, is_mapped = _places(packed, classes)
+        indices[rows] = np.asarray(classes.targets, np.uint8)[places]
+        if not is_mapped.all():
+            for value, count in zip(
+                *np.unique(packed[~is_mapped], return_counts=True), strict=True
+            ):
+                unmapped[int(value)] = unmapped.get(int(value), 0) + int(count)
+    if unmapped:
+        raise DataError(_unmapped_problems(path, classes, unmapped))
+    return indices.reshape(colours.shape[:2])
+
+
+def count_classes(mask: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Return the pixels of each class in a mask of any shape; ignored pixels are not counted."""
+    flat = mask.reshape(-1)
+    counts = np.zeros(256, np.int64)
+    for rows in _blocks(len(flat)):
+        counts += np.bincount(flat[rows], minlength=256)
+    return counts[:classes]
+
+
+def _blocks(length: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK_PIXELS) for start in range(0, length, BLOCK_PIXELS))
+
+
+def _packed(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return (N,) integers of (N, 1) ids or (N, 3) colours."""
+    packed = np.zeros(len(values), np.int64)
+    for channel in range(values.shape[1]):
+        packed = packed << 8 | values[:, channel]
+    return packed
+
+
+def _places(
+    packed: NDArray[np.int64], classes: ClassMap
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return where in the map each value stands, and whether it stands there at all."""
+    sources = np.asarray(classes.sources, np.int64)
+    places = np.searchsorted(sources, packed).clip(max=len(sources) - 1)
+    return places, sources[places] == packed
+
+
+def _unmapped_problems(path: Path, classes: ClassMap, unmapped: dict[int, int]) -> list[Problem]:
+    largest = sorted(unmapped, key=lambda value: (-unmapped[value], value))
+    problems = [
+        problem(
+            path,
+            f"{classes.describe(value)} on {unmapped[value]:,} pixels is not mapped; "
+            "add it to the mapping (target_id 255 ignores it)",
+        )
+        for value in largest[:REPORTED_VALUES]
+    ]
+    if len(largest) > REPORTED_VALUES:
+        rest = largest[REPORTED_VALUES:]
+        pixels = sum(unmapped[value] for value in rest)
+        message = f"{len(rest):,} more unmapped values on {pixels:,} pixels; is it a lossy file?"
+        problems.append(problem(path, message))
+    return problems

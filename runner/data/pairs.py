@@ -1,0 +1,168 @@
+"""Which image of a folder belongs to which mask."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from runner.data.cache import Stamp
+from runner.data.files import Header, collected, problem, read_header
+from runner.errors import DataError, Problem, RecipeError
+
+SPLIT = "{split}"
+STEM = "{stem}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How images and masks are named, relative to the root.
+
+    Attributes:
+        images: with ``*`` for any part of a name, and ``{split}`` for the folder of a split.
+        masks: the mask of an image: ``{stem}`` is the image's name without suffix, the n-th ``*``
+            what the n-th ``*`` of ``images`` stands for, ``{split}`` the folder of the split.
+    """
+
+    images: str
+    masks: str
+
+    @property
+    def has_split(self) -> bool:
+        """Whether the splits are folders."""
+        return SPLIT in self.images
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask, both known to be readable as far as their headers go.
+
+    Attributes:
+        name: of the image, relative to the root.
+        identity: what an image of the same content would be called in another split.
+        image, mask: the files.
+        height, width: of both, in pixels.
+    """
+
+    name: str
+    identity: str
+    image: Stamp
+    mask: Stamp
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Named:
+    """An image and its mask by name, not yet looked at."""
+
+    name: str
+    identity: str
+    mask: str
+
+
+def check_layout(layout: Layout) -> None:
+    """Raise a RecipeError with all that is wrong with the patterns themselves."""
+    problems = []
+    for key, pattern in (("images", layout.images), ("masks", layout.masks)):
+        key = f"data.params.{key}"
+        place = PurePosixPath(pattern)
+        if place.is_absolute() or ".." in place.parts or not place.parts:
+            message = f"{pattern!r} leaves the root; write it relative to the root"
+            problems.append(Problem("", key, message))
+        allowed = {SPLIT, STEM} if key.endswith("masks") else {SPLIT}
+        unknown = sorted({*re.findall(r"\{.*?\}", pattern)} - allowed)
+        unknown += [each for each in ("**", "?", "[") if each in pattern]
+        if unknown:
+            message = (
+                f"{', '.join(unknown)} has no meaning here; use * or {', '.join(sorted(allowed))}"
+            )
+            problems.append(Problem("", key, message))
+    if layout.masks.count("*") > layout.images.count("*"):
+        message = "has more * than data.params.images; each stands for what the image's stands for"
+        problems.append(Problem("", "data.params.masks", message))
+    if "*" not in layout.masks and STEM not in layout.masks:
+        message = f"is the same file for every image; write {STEM} or * for what differs"
+        problems.append(Problem("", "data.params.masks", message))
+    if SPLIT in layout.masks and not layout.has_split:
+        message = (
+            f"has {SPLIT}, which stands for what data.params.images has at that place: nothing"
+        )
+        problems.append(Problem("", "data.params.masks", message))
+    if problems:
+        raise RecipeError(problems)
+
+
+def find_images(root: Path, layout: Layout, split_folder: str = "") -> list[Named]:
+    """Return what the image pattern matches, in order of name.
+
+    Raises: DataError: it matches nothing.
+    """
+    pattern = layout.images.replace(SPLIT, split_folder)
+    parts = re.split(r"(\*|\{split\})", layout.images)
+    known = {"*": "([^/]*)", SPLIT: re.escape(split_folder)}
+    expression = re.compile("".join(known.get(part, re.escape(part)) for part in parts))
+    found = []
+    for path in sorted(root.glob(pattern)):
+        name = path.relative_to(root).as_posix()
+        match = expression.fullmatch(name)
+        # Hidden files are what archives and file browsers leave behind (._0001.jpg).
+        if match and path.is_file() and not path.name.startswith("."):
+            stars = iter(match.groups())
+            mask = re.sub(r"\*", lambda _, stars=stars: next(stars), layout.masks)  # type: ignore[misc]
+            mask = mask.replace(STEM, path.stem).replace(SPLIT, split_folder)
+            identity = layout.images.replace(SPLIT, "")
+            for star in match.groups():
+                identity = identity.replace("*", star, 1)
+            found.append(Named(name, str(PurePosixPath(identity).with_suffix("")), mask))
+    if not found:
+        raise DataError(problem(root, _no_match(root, pattern)))
+    return found
+
+
+def _no_match(root: Path, pattern: str) -> str:
+    folder = root / str(PurePosixPath(pattern).parent)
+    if "*" in str(PurePosixPath(pattern).parent) or not folder.is_dir():
+        return f"no image matches {pattern!r}; correct data.params.images or data.params.root"
+    suffixes = Counter(each.suffix for each in folder.iterdir() if each.is_file())
+    held = (
+        ", ".join(f"{count} *{suffix}" for suffix, count in suffixes.most_common(4)) or "no files"
+    )
+    return f"no image matches {pattern!r} (that folder holds {held}); correct data.params.images"
+
+
+def measure(root: Path, images: Sequence[Named]) -> list[Pair]:
+    """Return the pairs with their sizes, read from the files' headers.
+
+    Raises: DataError: all images without mask, files that cannot be read, sizes that differ.
+    """
+    pairs: list[Pair] = []
+    problems: list[Problem] = []
+    for each in images:
+        image, mask = root / each.name, root / each.mask
+        if not mask.is_file():
+            message = f"has no mask: {each.mask} does not exist; add it, or remove the image"
+            problems.append(problem(image, message))
+            continue
+        headers: list[Header] = []
+        for path in (image, mask):
+            with collected(problems):
+                headers.append(read_header(path))
+        if len(headers) < 2:
+            continue
+        of_image, of_mask = headers
+        if (of_image.height, of_image.width) != (of_mask.height, of_mask.width):
+            message = (
+                f"is {of_image.width}x{of_image.height} pixels, its mask {each.mask} "
+                f"{of_mask.width}x{of_mask.height}; the two must agree as they are stored "
+                "(an EXIF rotation is not applied)"
+            )
+            problems.append(problem(image, message))
+            continue
+        stamps = Stamp.of(image), Stamp.of(mask)
+        pairs.append(Pair(each.name, each.identity, *stamps, of_image.height, of_image.width))
+    if problems:
+        raise DataError(problems)
+    return pairs

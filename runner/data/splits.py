@@ -1,0 +1,165 @@
+"""Which images a split holds, and that no two splits hold the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from runner.data.files import collected, problem
+from runner.data.pairs import Layout, Named, Pair, find_images
+from runner.errors import DataError, Problem
+
+
+@dataclass(frozen=True)
+class Fractions:
+    """Images are shuffled by a seed and dealt out.
+
+    Attributes:
+        shares: of each split; they sum to one.
+        seed: of the shuffle, apart from the run's, so that runs compare.
+    """
+
+    shares: Mapping[str, float]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Text files name the images of each split, one a line.
+
+    Attributes:
+        files: of each split, relative to the root.
+    """
+
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Each split has a folder.
+
+    Attributes:
+        names: of each split: what ``{split}`` stands for.
+    """
+
+    names: Mapping[str, str]
+
+
+SplitRule = Fractions | Lists | Folders
+
+
+def assign(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Named]]:
+    """Return the images of each split, in order of name.
+
+    Raises: DataError: no image matches, a list names what is not there, a split is empty.
+    """
+    problems: list[Problem] = []
+    splits: dict[str, list[Named]] = {}
+    if isinstance(rule, Folders):
+        for split, folder in rule.names.items():
+            with collected(problems):
+                splits[split] = find_images(root, layout, folder)
+    else:
+        images = find_images(root, layout)
+        if isinstance(rule, Fractions):
+            splits = dealt(images, rule)
+        else:
+            for split, file in rule.files.items():
+                with collected(problems):
+                    splits[split] = _listed(root / file, images)
+    for split, members in splits.items():
+        if not members:
+            message = f"the split {split!r} is empty; add images, or change data.params.splits"
+            problems.append(problem(root, message))
+    if problems:
+        raise DataError(problems)
+    return splits
+
+
+def dealt(images: Sequence[Named], rule: Fractions) -> dict[str, list[Named]]:
+    """Return the images dealt out by share; a function of their number, the shares and the seed."""
+    order = np.random.Generator(np.random.Philox(rule.seed)).permutation(len(images))
+    ends = np.rint(np.cumsum(list(rule.shares.values())) * len(images)).astype(int)
+    parts = np.split(order, ends[:-1])
+    return {
+        split: [images[index] for index in sorted(part)]
+        for split, part in zip(rule.shares, parts, strict=True)
+    }
+
+
+def _listed(file: Path, images: Sequence[Named]) -> list[Named]:
+    """Return the images that a list names by path, file name or stem."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the list of a split cannot be read ({error}); correct data.params.splits.lists"
+        raise DataError(problem(file, message)) from None
+    by_name: dict[str, dict[str, Named]] = defaultdict(dict)
+    for image in images:
+        path = PurePosixPath(image.name)
+        for name in (image.name, str(path.with_suffix("")), path.name, path.stem):
+            by_name[name][image.name] = image
+    problems: list[Problem] = []
+    members: dict[str, Named] = {}
+    for number, line in enumerate(lines, start=1):
+        entry = line.strip()
+        if not entry:
+            continue
+        matches = by_name.get(entry, {})
+        if len(matches) != 1:
+            wrong = f"names {len(matches)} images; write the path from the root"
+            if not matches:
+                wrong = "is not among the images that data.params.images matches"
+            problems.append(Problem(f"{file}:{number}", "", f"{entry!r} {wrong}"))
+            continue
+        [image] = matches.values()
+        if image.name in members:
+            message = f"{entry!r} stands on an earlier line, too; remove one of them"
+            problems.append(Problem(f"{file}:{number}", "", message))
+        members[image.name] = image
+    if problems:
+        raise DataError(problems)
+    return sorted(members.values(), key=lambda image: image.name)
+
+
+def find_leaks(splits: Mapping[str, Sequence[Pair]]) -> list[Problem]:
+    """Return a problem for each image that two splits hold, by name or by content."""
+    cure = "keep it in one split, or set data.params.allow_leak: true"
+    problems = []
+    for (split, pair), (other, twin) in _twins(splits, lambda pair: pair.identity):
+        same = "the same image" if pair.image.path == twin.image.path else "of the same name as"
+        message = f"of the split {split!r} is {same} {twin.name} in {other!r}; {cure}"
+        problems.append(problem(Path(pair.image.path), message))
+    by_name = {each.place for each in problems}
+    # Equal sizes are common where files are not compressed: look at the content only then.
+    for (split, pair), (other, twin) in _twins(splits, lambda pair: pair.image.size_bytes, _digest):
+        if pair.image.path not in by_name:
+            message = f"of the split {split!r} has the content of {twin.name} in {other!r}; {cure}"
+            problems.append(problem(Path(pair.image.path), message))
+    return problems
+
+
+def _twins(
+    splits: Mapping[str, Sequence[Pair]], *keys: Callable[[Pair], Hashable]
+) -> list[tuple[tuple[str, Pair], tuple[str, Pair]]]:
+    """Return pairs of another split than the first that has equal keys; a later key asks few."""
+    groups = [[(split, pair) for split, pairs in splits.items() for pair in pairs]]
+    for key in keys:
+        finer = []
+        for group in groups:
+            parts: dict[Hashable, list[tuple[str, Pair]]] = defaultdict(list)
+            for split, pair in group:
+                parts[key(pair)].append((split, pair))
+            finer += [part for part in parts.values() if len({split for split, _ in part}) > 1]
+        groups = finer
+    return [(other, group[0]) for group in groups for other in group[1:] if other[0] != group[0][0]]
+
+
+def _digest(pair: Pair) -> bytes:
+    with open(pair.image.path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

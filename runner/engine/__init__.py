@@ -1,0 +1,1 @@
+"""The training loop, what feeds it, what it leaves on disk."""

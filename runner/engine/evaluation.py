@@ -1,0 +1,82 @@
+"""One look at the validation split: its loss, its metrics, a few pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import reduce
+from operator import add
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runner.contracts import Batch, Metric
+from runner.engine.precision import autocast
+from runner.engine.state import Run
+from runner.engine.stepping import moved
+from runner.errors import DataError, Problem, RecipeError
+
+
+def evaluate(run: Run) -> tuple[dict[str, float], tuple[Any, ...]]:
+    """Return metric names with ``val/`` and values, and the first pictures.
+
+    Every process must call it; each looks at its share and all return the same values.
+
+    Raises: RecipeError: two metrics share a name. DataError: there is nothing to look at.
+    """
+    assert run.val_batches is not None, "a run without validation batches is never evaluated"
+    metrics = run.metrics()
+    sizes: list[int] = []
+    losses: list[Tensor] = []
+    panels: list[Any] = []
+    progress = run.plan.progress(run.memory.step, run.memory.monitored)
+    with torch.no_grad(), _evaluated_weights(run):
+        for batch in run.val_batches:
+            batch = moved(batch, run)
+            with autocast(run.precision, run.device):
+                terms, outputs = run.task.assess(batch, progress)
+            sizes.append(len(batch))
+            losses.append(reduce(add, terms.values()).float())
+            for metric in metrics:
+                metric.update(outputs, batch)
+            if run.processes.is_main and len(panels) < run.panels:
+                panels += _panels(run, batch, outputs)
+    return _reduced(run, metrics, sizes, losses), tuple(panels[: run.panels])
+
+
+def _panels(run: Run, batch: Batch, outputs: Any) -> Sequence[Any]:
+    return run.task.panels(batch, outputs)
+
+
+@contextmanager
+def _evaluated_weights(run: Run) -> Iterator[None]:
+    """Put the task into evaluation mode, with its averaged weights where the recipe says so."""
+    averaged = run.ema.in_place_of_weights() if run.ema and run.ema.evaluate else nullcontext()
+    was_training = run.task.training
+    with averaged:
+        run.task.eval()
+        try:
+            yield
+        finally:
+            run.task.train(was_training)
+
+
+def _reduced(
+    run: Run, metrics: Sequence[Metric], sizes: list[int], losses: list[Tensor]
+) -> dict[str, float]:
+    """Return the figures of all processes together."""
+    means = torch.stack(losses).tolist() if losses else []
+    weighted = sum(mean * size for mean, size in zip(means, sizes, strict=True))
+    parts = run.processes.gather((weighted, sum(sizes), [metric.state() for metric in metrics]))
+    samples = sum(part[1] for part in parts)
+    if samples == 0:
+        raise DataError(Problem("", "data.params", "the validation split is empty; give it items"))
+    values = {"val/loss": sum(part[0] for part in parts) / samples}
+    for position, metric in enumerate(metrics):
+        for name, value in metric.compute([part[2][position] for part in parts]).items():
+            if f"val/{name}" in values:
+                message = f"two metrics are called val/{name}; remove one"
+                raise RecipeError(Problem("", "metrics", message))
+            values[f"val/{name}"] = value
+    return values

@@ -1,0 +1,213 @@
+"""From a checked recipe to a run: data first, then what their spec decides."""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runner.contracts import Batch, Data, DataContext, HealthRule, Horizon, Metric, Split
+from runner.data.samples import sample_folder
+from runner.engine.batches import evaluation_loader, train_loader
+from runner.engine.distributed import Processes
+from runner.engine.history import EarlyStopping, Monitor
+from runner.engine.plan import Plan, make_plan
+from runner.engine.state import Run, TrainedGroup, seed_everything
+from runner.errors import Problem, RecipeError
+from runner.language.load import SAMPLE_PREFIX, Loaded
+from runner.language.machine import Machine
+from runner.language.recipe import Recipe
+from runner.task import Group, Task
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A run that can begin, and what is worth writing down about it.
+
+    Attributes:
+        run: for ``loop.train``.
+        data: what it is trained on.
+        measured: figures of the training split that parts asked for; a resumed run is given them.
+    """
+
+    run: Run
+    data: Data
+
+    @property
+    def measured(self) -> dict[str, tuple[float, ...]]:
+        """Figures of the training split that parts have asked for."""
+        return dict(self.data.spec.measured.values)
+
+
+def assemble(
+    loaded: Loaded,
+    machine: Machine,
+    *,
+    device: torch.device,
+    processes: Processes,
+    fingerprint: str,
+    checkpoints: Path | None = None,
+    measured: Mapping[str, Sequence[float]] | None = None,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Assembled:
+    """Build everything that a recipe names.
+
+    Args:
+        loaded: the recipe.
+        machine: folders, workers.
+        device: to train on.
+        processes: that train together.
+        fingerprint: of the run; what its checkpoints carry.
+        checkpoints: where to write them; none are written where None.
+        measured: figures of the training split that the run has recorded before.
+        stop_requested: asked after each step.
+    Raises: RecipeError, DataError, MachineError: the parts' own.
+    """
+    recipe = loaded.recipe
+    train = recipe.train
+    seed_everything(train.seed, deterministic=train.deterministic, rank=processes.rank)
+    data = read_data(recipe, machine)
+    data.spec.measured.values.update({k: tuple(v) for k, v in (measured or {}).items()})
+    _check_batch(train.batch_size, train.accumulate, processes.world)
+    sampler = recipe.sampler.build(data.splits["train"], train.batch_size)
+    plan = plan_of(recipe, len(sampler))
+    # Weights are the same in every process; only what is random while training differs.
+    torch.manual_seed(train.seed)
+    task: Task = recipe.task.build(data.spec).to(device)
+    seed_everything(train.seed, deterministic=train.deterministic, rank=processes.rank)
+    workers = loader_workers(machine, processes)
+
+    def train_batches(start_batch: int) -> Iterator[Batch]:
+        return train_loader(
+            data.splits["train"],
+            sampler,
+            batch_size=train.batch_size,
+            seed=train.seed,
+            start_batch=start_batch,
+            workers=workers,
+            rank=processes.rank,
+            world=processes.world,
+            pin_memory=device.type == "cuda",
+            drop_last=train.drop_last,
+        )
+
+    stopping = train.early_stopping
+    run = Run(
+        task=task,
+        plan=plan,
+        groups=trained_groups(task, recipe, plan),
+        train_batches=train_batches,
+        monitor=Monitor(recipe.monitor.metric, recipe.monitor.mode),
+        val_batches=_evaluation_batches(data.splits["val"], recipe, workers, processes, device),
+        metrics=lambda: build_metrics(recipe, data),
+        health=build_health(loaded),
+        device=device,
+        precision=train.precision,
+        lr_scale=train.lr_scale,
+        ema_decay=train.ema.decay if train.ema else None,
+        ema_evaluate=train.ema.evaluate if train.ema else True,
+        early_stopping=EarlyStopping(stopping.patience, stopping.min_delta) if stopping else None,
+        checkpoints=checkpoints,
+        panels=train.panels,
+        compile=train.compile,
+        channels_last=train.channels_last,
+        processes=processes,
+        fingerprint=fingerprint,
+        stop_requested=stop_requested,
+    )
+    return Assembled(run, data)
+
+
+def read_data(recipe: Recipe, machine: Machine) -> Data:
+    """Read the recipe's data set; an embedded sample is written first where it is not there.
+
+    Raises: RecipeError: no such sample or root. DataError: the data are wrong.
+    """
+    cache = machine.cache_folder
+
+    def locate(root: str) -> Path:
+        if root.startswith(SAMPLE_PREFIX):
+            return sample_folder(root, cache)
+        return machine.root(root)
+
+    data: Data = recipe.data.build(DataContext(locate, cache, recipe.train.seed))
+    return data
+
+
+def plan_of(recipe: Recipe, draws_per_epoch: int) -> Plan:
+    """Return the plan of a recipe whose sampler draws so many samples an epoch."""
+    train = recipe.train
+    return make_plan(
+        draws_per_epoch=draws_per_epoch,
+        batch_size=train.batch_size,
+        accumulate=train.accumulate,
+        drop_last=train.drop_last,
+        epochs=train.epochs,
+        steps=train.steps,
+        compress_to_steps=train.compress_to_steps,
+        evaluate_every_epochs=train.evaluate_every.epochs,
+        evaluate_every_steps=train.evaluate_every.steps,
+        log_every=train.log_every,
+    )
+
+
+def trained_groups(task: Task, recipe: Recipe, plan: Plan) -> list[TrainedGroup]:
+    """Return what steps which parameters: the task's own choice, or else the recipe's."""
+    return [_trained_group(name, group, recipe, plan) for name, group in task.groups().items()]
+
+
+def _trained_group(name: str, group: Group, recipe: Recipe, plan: Plan) -> TrainedGroup:
+    optimizer = (group.optimizer or recipe.optimizer).build(group.parameters)
+    rate = max(each["initial_lr"] for each in optimizer.param_groups)
+    horizon = Horizon(plan.written_steps, plan.written_epochs, rate, recipe.monitor.mode)
+    schedule = (group.schedule or recipe.schedule).build(horizon)
+    clip = recipe.train.clip_norm if group.clip_norm is None else group.clip_norm
+    return TrainedGroup(optimizer, schedule, clip, name)
+
+
+def build_metrics(recipe: Recipe, data: Data) -> list[Metric]:
+    """Return the metrics of one evaluation."""
+    return [part.build(data.spec) for part in recipe.metrics]
+
+
+def build_health(loaded: Loaded) -> list[HealthRule]:
+    """Return the rules that hold for the run's scale."""
+    rules = [rule for rule in loaded.recipe.health.values() if rule is not None]
+    return [rule.part.build() for rule in rules if rule.scale in (None, loaded.scale)]
+
+
+def loader_workers(machine: Machine, processes: Processes) -> int:
+    """Return the number of loader processes: the machine's, or one less than its cores' share."""
+    if machine.workers is not None:
+        return machine.workers
+    return max(1, min(8, (os.cpu_count() or 1) // processes.world - 1))
+
+
+def _evaluation_batches(
+    split: Split, recipe: Recipe, workers: int, processes: Processes, device: torch.device
+) -> Any:
+    return evaluation_loader(
+        split,
+        batch_size=max(1, recipe.train.batch_size // processes.world),
+        workers=min(workers, 2),
+        rank=processes.rank,
+        world=processes.world,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def _check_batch(batch_size: int, accumulate: int, world: int) -> None:
+    if batch_size % world == 0:
+        return
+    effective = batch_size * accumulate
+    larger = math.lcm(batch_size, world)
+    keep = f"train.batch_size: {larger}"
+    if effective % larger == 0:
+        keep += f" and train.accumulate: {effective // larger} keep the effective batch"
+    else:
+        keep += f" is the next that does (effective batch {effective} now)"
+    message = f"{batch_size} samples cannot be shared by {world} processes; {keep}"
+    raise RecipeError(Problem("", "train.batch_size", message))

@@ -1,0 +1,260 @@
+"""One process's part in a run: the folder, the events written down, and how it ended."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runner.engine.checkpoint import Loaded as Checkpoint
+from runner.engine.checkpoint import checkpoint_name
+from runner.engine.checkpoint import load as load_checkpoint
+from runner.engine.distributed import Processes, start_processes, stop_processes
+from runner.engine.folder import RunFolder, RunRecord, State, new_path, refuse_used
+from runner.engine.loop import train
+from runner.engine.provenance import device_words, git_state, packages, pick_device
+from runner.engine.run import Assembled, assemble
+from runner.engine.state import restore
+from runner.engine.tracking import TrackedRun, Tracker, open_tracker
+from runner.errors import RunnerError
+from runner.events import Evaluated, Event, Finding, Finished, Saved
+from runner.language.dump import to_yaml
+from runner.language.load import Loaded
+from runner.language.machine import Machine
+
+EXIT_CODES = {"done": 0, "stopped": 5, "preempted": 75}
+
+
+def _no_rows(_: Mapping[str, float], __: Mapping[str, float]) -> list[dict[str, Any]]:
+    return []
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        loaded: the recipe.
+        machine: the machine's profile.
+        out: the run folder; a new one under the profile's ``runs`` where None.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        plugins: files with own parts, loaded already.
+        plugin_hashes: their sha256 by name.
+        trackers: names; TensorBoard by default.
+        resumes: whether ``out`` holds a run to continue.
+        stop_requested: asked at each step; True ends the run as preempted.
+        judge: holds the last and the best evaluation against what the recipe expects; its rows
+            go to ``run.json``, each with ``met``.
+        is_strict: whether an unmet expectation is an error.
+    """
+
+    loaded: Loaded
+    machine: Machine = field(default_factory=Machine)
+    out: Path | None = None
+    device: str = "auto"
+    plugins: Sequence[Path] = ()
+    plugin_hashes: Mapping[str, str] = field(default_factory=dict)
+    trackers: Sequence[str] = ("tensorboard",)
+    resumes: bool = False
+    stop_requested: Callable[[], bool] = lambda: False
+    judge: Callable[[Mapping[str, float], Mapping[str, float]], list[dict[str, Any]]] = _no_rows
+    is_strict: bool = False
+
+
+class Session:
+    """A run from its first event to its ``run.json``; every process has one, rank 0 the folder.
+
+    Iterate over ``events`` and show them; then read ``exit_code``.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.exit_code = 1
+        self.processes = Processes()
+        self.folder: RunFolder | None = None
+        self.assembled: Assembled | None = None
+        self._identity = secrets.token_hex(4)
+        self._trackers: list[Tracker] = []
+        self._last: dict[str, float] = {}
+        self._best: tuple[int, dict[str, float]] | None = None
+        self._health: dict[str, int] = {"good": 0, "warning": 0, "critical": 0}
+
+    def events(self) -> Iterator[Event]:
+        """Train, write every event down, and yield it.
+
+        Raises: RunnerError: what the user must mend; ``run.json`` says it too.
+        """
+        try:
+            yield from self._train()
+        except RunnerError as error:
+            self._end("failed", str(error), error.exit_code)
+            raise
+        except BaseException as error:
+            # A bug of ours, or of the user's own part: the folder must not say "running" for ever.
+            self._end("failed", f"{type(error).__name__}: {error}", 1)
+            raise
+        finally:
+            for tracker in self._trackers:
+                tracker.close()
+            if self.folder is not None:
+                self.folder.close()
+            stop_processes()
+
+    def _train(self) -> Iterator[Event]:
+        request = self.request
+        # torchrun says how many processes there are before a device can be picked.
+        wants_cuda = pick_device(self._device_name()).type == "cuda"
+        self.processes = start_processes("cuda" if wants_cuda else "cpu")
+        device = pick_device(self._device_name(), self.processes.local_rank)
+        path = self._claim()
+        checkpoint = load_checkpoint(path / "checkpoints") if request.resumes else None
+        self.assembled = assemble(
+            request.loaded,
+            request.machine,
+            device=device,
+            processes=self.processes,
+            fingerprint=self._fingerprint(),
+            checkpoints=path / "checkpoints",
+            measured=self._measured(),
+            stop_requested=request.stop_requested,
+        )
+        run = self.assembled.run
+        if checkpoint is not None:
+            restore(run, checkpoint.state)
+        reyield = False
+        if self.processes.is_main:
+            # Only now: a recipe or data that are wrong leave no folder behind.
+            self.folder = self.folder or self._create(path)
+            reyield = self._begin(self.folder, checkpoint, device_words(device))
+        for event in train(run, reyield_saved=reyield):
+            self._write(event)
+            yield event
+
+    def _device_name(self) -> str:
+        asked, profile = self.request.device, self.request.machine.device
+        return profile if asked == "auto" else asked
+
+    def _fingerprint(self) -> str:
+        return self.request.loaded.run_fingerprint(self.request.plugin_hashes)
+
+    def _claim(self) -> Path:
+        """Return the run's folder; one that is resumed is held from now on."""
+        request, path = self.request, self.request.out
+        if self.processes.is_main:
+            if request.resumes:
+                assert path is not None, "a resumed run has a folder"
+                self.folder = RunFolder.resume(path)
+            else:
+                runs = Path(request.machine.runs).expanduser()
+                path = path or new_path(
+                    runs, request.loaded.name, datetime.now(UTC), self._identity
+                )
+                refuse_used(path)
+        shared: Path = self.processes.gather(path)[0]
+        return shared
+
+    def _create(self, path: Path) -> RunFolder:
+        loaded = self.request.loaded
+        revision, is_dirty = git_state(Path.cwd())
+        record = RunRecord(
+            id=self._identity,
+            recipe=loaded.name,
+            version=loaded.recipe.version,
+            recipe_fingerprint=loaded.recipe_fingerprint,
+            run_fingerprint=self._fingerprint(),
+            overrides=loaded.overrides,
+            scale=loaded.scale,
+            seed=loaded.recipe.train.seed,
+            git_revision=revision,
+            is_dirty=is_dirty,
+            packages=packages(),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        return RunFolder.create(path, record, to_yaml(loaded.flat()), self.request.plugins)
+
+    def _measured(self) -> Mapping[str, Sequence[float]]:
+        recorded = dict(self.folder.run.measured) if self.folder is not None else {}
+        shared: Mapping[str, Sequence[float]] = self.processes.gather(recorded)[0]
+        return shared
+
+    def _begin(self, folder: RunFolder, checkpoint: Checkpoint | None, device: str) -> bool:
+        """Write down what is known now; return whether the Saved event must be told again."""
+        assert self.assembled is not None, "the run is assembled before it begins"
+        run = self.assembled.run
+        reyield = folder.journal.cut_back(checkpoint.step) if checkpoint is not None else False
+        if checkpoint is None and self.request.resumes:
+            folder.journal.cut_back(-1)
+        for finding in run.memory.findings:
+            self._health[finding.level] += 1
+        if run.memory.evaluated:
+            self._last = dict(run.memory.evaluated[-1].values)
+            for event in run.memory.evaluated:
+                if event.is_best:
+                    self._best = (event.step, dict(event.values))
+        tracked = TrackedRun(
+            folder=folder.path,
+            id=folder.run.id,
+            recipe=folder.run.recipe,
+            resumed_at=checkpoint.step if checkpoint else None,
+        )
+        self._trackers = [open_tracker(name, tracked) for name in self.request.trackers]
+        folder.update(
+            state="running",
+            reason="",
+            exit_code=None,
+            ended=None,
+            device=device,
+            data_fingerprint=self.assembled.data.fingerprint,
+            measured=self.assembled.measured,
+        )
+        return reyield
+
+    def _write(self, event: Event) -> None:
+        """Write an event to the folder and the trackers."""
+        folder = self.folder
+        assert folder is not None, "only the main process is yielded events"
+        folder.write(event)
+        for tracker in self._trackers:
+            tracker.write(event)
+        match event:
+            case Evaluated():
+                self._last = dict(event.values)
+                if event.is_best:
+                    self._best = (event.step, self._last)
+            case Finding():
+                self._health[event.level] += 1
+            case Saved():
+                folder.update(best=self._best_row(event.checkpoint), health=dict(self._health))
+            case Finished():
+                self._finish(folder, event)
+
+    def _best_row(self, newest: str) -> dict[str, Any] | None:
+        if self._best is None:
+            return None
+        step, values = self._best
+        metric = self.request.loaded.recipe.monitor.metric
+        name = checkpoint_name(step)
+        assert self.folder is not None, "only the main process writes"
+        is_there = name == newest or (self.folder.checkpoints / name).exists()
+        return {
+            "metric": metric,
+            "value": values.get(metric),
+            "step": step,
+            "checkpoint": name if is_there else None,
+        }
+
+    def _finish(self, folder: RunFolder, event: Finished) -> None:
+        """Hold the result against what the recipe expects and close ``run.json``."""
+        rows = self.request.judge(self._last, self._best[1] if self._best else {})
+        code = EXIT_CODES[event.state]
+        if code == 0 and self.request.is_strict and not all(row["met"] for row in rows):
+            code = 4
+        folder.update(expectations=rows, health=dict(self._health))
+        self._end(event.state, event.reason, code)
+
+    def _end(self, state: State, reason: str, code: int) -> None:
+        self.exit_code = code
+        if self.folder is not None:
+            ended = datetime.now(UTC).isoformat(timespec="seconds")
+            self.folder.update(state=state, reason=reason, exit_code=code, ended=ended)

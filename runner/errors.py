@@ -1,0 +1,75 @@
+"""What the runner tells its user when something is wrong; the exit code says whose fault it is.
+
+RunnerError
+├── RecipeError    2  the recipe, or the command, is wrong
+├── DataError      3  the data are wrong
+├── HealthError    5  a critical finding stopped the training
+├── FolderInUse    6  another process writes to the run folder
+└── MachineError   7  no such device, out of memory, disk full, folder not writable
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and where to mend it.
+
+    Attributes:
+        place: ``file:line``, a data file, ``--set KEY=VALUE`` or the name of a device.
+        key: the recipe's key, ``task.params.loss.params.gamma``; empty where there is none.
+        message: what is wrong, then the cure.
+    """
+
+    place: str
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.place, self.key, self.message) if part)
+
+
+class RunnerError(Exception):
+    """An error that is not a bug of ours; it is shown without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, problems: Iterable[Problem] | Problem) -> None:
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        assert self.problems, "an error names at least one problem"
+        super().__init__("\n".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[type["RunnerError"], tuple[tuple[Problem, ...]]]:
+        # Errors raised in a loader's worker travel to the main process by pickle.
+        return type(self), (self.problems,)
+
+
+class RecipeError(RunnerError):
+    """Every problem found in a recipe or on the command line, reported together."""
+
+    exit_code = 2
+
+
+class DataError(RunnerError):
+    """Every problem found in the data, each naming its file."""
+
+    exit_code = 3
+
+
+class HealthError(RunnerError):
+    """A critical finding stopped the training."""
+
+    exit_code = 5
+
+
+class FolderInUse(RunnerError):
+    """Another process writes to this run folder."""
+
+    exit_code = 6
+
+
+class MachineError(RunnerError):
+    """The machine cannot do what the recipe asks for."""
+
+    exit_code = 7

@@ -1,0 +1,1 @@
+"""What runs and data show: expectations held against results."""

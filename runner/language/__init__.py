@@ -1,0 +1,1 @@
+"""The recipe language: from YAML files to one checked, explained, unbuilt recipe."""

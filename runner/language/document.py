@@ -1,0 +1,217 @@
+"""Read one YAML document as plain data with the line of every key, and nothing that could surprise.
+
+YAML 1.1 as PyYAML reads it turns 012 into 10, 3:25 into 205, off into False, 1e-3 into text and
+1e400 into infinity. Here such a spelling is a problem that says what to write instead.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from runner.errors import Problem, RecipeError
+
+LARGEST_BYTES = 1 << 20
+DEEPEST = 64
+MOST_NODES = 50_000
+
+Key = tuple[str | int, ...]
+
+_WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_REAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_PLAIN = {"": None, "~": None, "null": None, "true": True, "false": False}
+_TRAPS = (
+    (re.compile(r"(?i:yes|no|on|off)|True|TRUE|False|FALSE"), "write true or false, or quote"),
+    (re.compile(r"Null|NULL"), "write null, or quote it"),
+    (re.compile(r"[-+]?0[0-9_]+(\.[0-9]*)?"), "YAML reads it as octal; drop the zero, or quote it"),
+    (re.compile(r"[-+]?0[xob][0-9a-fA-F_]+"), "write the number in decimal, or quote it"),
+    (re.compile(r"[-+]?[0-9]+(_[0-9]+)+(\.[0-9_]*)?"), "drop the underscores, or quote it"),
+    (re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?"), "YAML reads it in base 60; quote it"),
+    (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), "only finite numbers are allowed"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a key was written.
+
+    Attributes:
+        file: as the user would name it; ``--set train.epochs=1`` for the command line.
+        line: counted from 1; 0 where a file has no lines.
+    """
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass
+class Document:
+    """Plain data (mappings with text keys, lists, text, numbers, truth values, None) and places."""
+
+    data: Any = None
+    places: dict[Key, Place] = field(default_factory=dict)
+
+
+def parse(text: str, file: str) -> Document:
+    """Read one YAML document.
+
+    Args:
+        text: of the file.
+        file: its name, for the places.
+    Raises: RecipeError: not YAML, too large, too deep, an alias bomb, a tag, a key written twice,
+        a scalar that YAML would misread; all at once, as far as the syntax holds.
+    """
+    if len(text.encode()) > LARGEST_BYTES:
+        raise RecipeError(
+            Problem(
+                file, "", f"is larger than {LARGEST_BYTES >> 20} MiB; a recipe is a few kilobytes"
+            )
+        )
+    reader = _Reader(file)
+    try:
+        reader.read(yaml.parse(text, Loader=yaml.CSafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reader.problems.append(
+            Problem(
+                str(Place(file, mark.line + 1 if mark else 1)), "", f"not YAML: {error.problem}"
+            )
+        )
+    except yaml.YAMLError as error:
+        reader.problems.append(Problem(str(Place(file, 1)), "", f"not YAML: {error}"))
+    if reader.problems:
+        raise RecipeError(reader.problems)
+    return reader.document
+
+
+def parse_value(text: str, file: str) -> Any:
+    """Read the value of a ``--set``: any YAML in flow style.
+
+    Raises: RecipeError: as ``parse``.
+    """
+    return parse(text, file).data
+
+
+class _TooMuchError(yaml.YAMLError):
+    """The document is no recipe; reading on would cost memory."""
+
+
+class _Reader:
+    """Builds data from parser events, which come one by one however deep the document is."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.document = Document()
+        self.problems: list[Problem] = []
+        self._anchors: dict[str, Any] = {}
+        self._nodes = 0
+
+    def read(self, events: Iterator[Any]) -> None:
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._problem((), event, "holds a second document; keep one recipe in a file")
+                    return
+                self.document.data = self._node(next(events), events, ())
+
+    def _node(self, event: Any, events: Iterator[Any], key: Key) -> Any:
+        self._count(1)
+        if len(key) > DEEPEST:
+            raise _TooMuchError(f"nested deeper than {DEEPEST}")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, key)
+        if event.tag is not None and event.tag != "!":
+            self._problem(key, event, f"has the tag {event.tag}; a recipe is plain data, remove it")
+        if isinstance(event, yaml.ScalarEvent):
+            value: Any = self._scalar(event, key)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = []
+            while not isinstance(item := next(events), yaml.SequenceEndEvent):
+                child = (*key, len(value))
+                self._place(child, item)
+                value.append(self._node(item, events, child))
+        else:
+            value = self._mapping(events, key)
+        if event.anchor:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _mapping(self, events: Iterator[Any], key: Key) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        while not isinstance(name := next(events), yaml.MappingEndEvent):
+            if not isinstance(name, yaml.ScalarEvent):
+                raise yaml.MarkedYAMLError(None, None, "a key is plain text", name.start_mark)
+            child = (*key, name.value)
+            if name.value in value:
+                first = self.document.places[child]
+                self._problem(
+                    child, name, f"is written twice, first in line {first.line}; keep one"
+                )
+            elif name.value == "<<":
+                self._problem(child, name, "merge keys are not read; extends does that")
+            self._place(child, name)
+            value[name.value] = self._node(next(events), events, child)
+        return value
+
+    def _alias(self, event: Any, key: Key) -> Any:
+        if event.anchor not in self._anchors:
+            self._problem(key, event, f"*{event.anchor} has no anchor before it")
+            return None
+        value = self._anchors[event.anchor]
+        self._count(_size(value, MOST_NODES))
+        return value
+
+    def _scalar(self, event: Any, key: Key) -> Any:
+        text: str = event.value
+        if event.style not in (None, ""):
+            return text
+        if text in _PLAIN:
+            return _PLAIN[text]
+        if _WHOLE.fullmatch(text):
+            # Longer numbers are no recipe's, and Python takes quadratic time to read them.
+            return int(text) if len(text) < 32 else self._problem(key, event, "too many digits")
+        for spelling, cure in _TRAPS:
+            if spelling.fullmatch(text):
+                return self._problem(key, event, f"{text} is ambiguous: {cure}")
+        if _REAL.fullmatch(text):
+            number = float(text)
+            if number in (float("inf"), float("-inf")):
+                return self._problem(key, event, f"{text} is too large for a number")
+            return number
+        return text
+
+    def _count(self, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MOST_NODES:
+            raise _TooMuchError(f"more than {MOST_NODES} values, aliases counted")
+
+    def _place(self, key: Key, event: Any) -> None:
+        self.document.places[key] = Place(self.file, event.start_mark.line + 1)
+
+    def _problem(self, key: Key, event: Any, message: str) -> None:
+        place = Place(self.file, event.start_mark.line + 1)
+        self.problems.append(Problem(str(place), dotted(key), message))
+
+
+def _size(value: Any, most: int) -> int:
+    """Count the values below one, giving up above ``most``: an alias bomb is never walked whole."""
+    count, waiting = 0, [value]
+    while waiting and count <= most:
+        each = waiting.pop()
+        count += 1
+        waiting.extend(
+            each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        )
+    return count
+
+
+def dotted(key: Key) -> str:
+    """Return a key as a user writes it: ``task.params.loss``."""
+    return ".".join(map(str, key))

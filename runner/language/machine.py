@@ -1,0 +1,88 @@
+"""What belongs to a machine and not to a recipe: folders, workers, device.
+
+A profile is outside of every fingerprint. It is a YAML file given by ``--machine`` or named by
+the environment variable RUNNER_MACHINE.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from runner.errors import MachineError, Problem, RecipeError
+from runner.language.document import Place, parse
+from runner.language.load import problems_of
+from runner.language.overlay import Source
+from runner.registry import Strict, suggestion
+
+
+class Machine(Strict):
+    """The values of a machine profile."""
+
+    data: Annotated[dict[str, str], Field(description="data roots by name")] = {}
+    workers: Annotated[
+        int | None, Field(ge=0, description="loader processes; by default by cores")
+    ] = None
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    runs: Annotated[str, Field(description="folder of the run folders")] = "runs"
+    cache: Annotated[str, Field(description="folder of what is derived from data")] = (
+        "~/.cache/runner"
+    )
+
+    @property
+    def cache_folder(self) -> Path:
+        """The cache folder, created."""
+        folder = Path(self.cache).expanduser()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MachineError(
+                Problem(
+                    str(folder),
+                    "cache",
+                    f"cannot be written: {error.strerror}; set cache in a machine profile",
+                )
+            ) from error
+        return folder
+
+    def root(self, name: str) -> Path:
+        """Return the folder that a recipe's data root means.
+
+        Args:
+            name: a name of ``data``, or a path.
+        Raises: RecipeError: neither; the nearest name is suggested.
+        """
+        if name in self.data:
+            return Path(self.data[name]).expanduser()
+        folder = Path(name).expanduser()
+        if not folder.exists() and self.data:
+            hint = suggestion(name, self.data)
+            raise RecipeError(
+                Problem(
+                    name,
+                    "data.params.root",
+                    f"no such folder, nor a data root of this machine; {hint}",
+                )
+            )
+        return folder
+
+
+def read_machine(path: Path | None) -> Machine:
+    """Read a machine profile; the defaults without one.
+
+    Raises: RecipeError: it cannot be read, or a value is wrong.
+    """
+    if path is None:
+        return Machine()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(
+            Problem(str(path), "", f"the machine profile cannot be read: {error.strerror}")
+        ) from error
+    document = parse(text, str(path))
+    source = Source(document.data or {}, {(): Place(str(path), 1), **document.places})
+    try:
+        return Machine.model_validate(source.data)
+    except ValidationError as error:
+        raise RecipeError(problems_of(error, source)) from None

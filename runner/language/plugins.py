@@ -1,0 +1,69 @@
+"""Load own parts from Python files that the user names on the command line, never from a recipe."""
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.errors import Problem, RecipeError
+
+
+def load_plugins(files: Sequence[Path]) -> dict[str, str]:
+    """Run each file once, so that its ``register`` calls take effect.
+
+    Args:
+        files: Python files; two of the same name are refused, since a run keeps them by name.
+    Returns: file name to sha256 of its content.
+    Raises: RecipeError: a file that cannot be read or run, or that registers a name twice.
+    """
+    hashes: dict[str, str] = {}
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            problems.append(Problem(str(file), "--plugin", f"cannot be read: {error.strerror}"))
+            continue
+        if file.suffix != ".py" or file.name in hashes:
+            reason = "two plugins have this name" if file.name in hashes else "is no Python file"
+            problems.append(Problem(str(file), "--plugin", reason))
+            continue
+        hashes[file.name] = hashlib.sha256(content).hexdigest()
+        problems.extend(_run(file, hashes[file.name]))
+    if problems:
+        raise RecipeError(problems)
+    return hashes
+
+
+def _run(file: Path, digest: str) -> list[Problem]:
+    # The name holds the content's hash: the same file is not run twice in one process, and
+    # loader workers that unpickle its classes find the module again.
+    name = f"runner_plugin_{file.stem}_{digest[:12]}"
+    if name in sys.modules:
+        return []
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None, file
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        # A plugin is the user's own program: whatever it raises is shown with its line.
+        del sys.modules[name]
+        return [
+            Problem(f"{file}:{_line(error, file)}", "--plugin", f"{type(error).__name__}: {error}")
+        ]
+    return []
+
+
+def _line(error: BaseException, file: Path) -> int:
+    """Return the last line of ``file`` that the error passed through."""
+    line, trace = 0, error.__traceback__
+    if isinstance(error, SyntaxError) and error.lineno:
+        line = error.lineno
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename) == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,281 @@
+"""The recipe: everything that decides what a run does, and nothing else."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from runner.registry import (
+    DatasetPart,
+    MetricPart,
+    OptimizerPart,
+    Part,
+    SamplerPart,
+    SchedulePart,
+    Strict,
+    TaskPart,
+    health,
+    suggestion,
+)
+
+SCHEMA = 1
+"""The format of recipe files that this code reads and writes."""
+
+Scale = Literal["full", "sample", "smoke"]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Every(Strict):
+    """A recurring moment: exactly one of the two is written."""
+
+    epochs: Positive | None = None
+    steps: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Every":
+        if (self.epochs is None) == (self.steps is None):
+            raise PydanticCustomError("every", "write either epochs or steps")
+        return self
+
+
+class EarlyStopping(Strict):
+    """Stop when the monitored metric has not improved for a while."""
+
+    patience: Annotated[Positive, Field(description="evaluations without improvement")]
+    min_delta: Annotated[float, Field(ge=0, description="what counts as an improvement")] = 0.0
+
+
+class Ema(Strict):
+    """An exponential moving average of the weights."""
+
+    decay: Annotated[
+        float, Field(gt=0, lt=1, description="per step, once the ramp (1+t)/(10+t) has reached it")
+    ]
+    evaluate: Annotated[
+        bool, Field(description="evaluate and export the average instead of the weights")
+    ] = True
+
+
+class Train(Strict):
+    """How long, how much at once, and with what care."""
+
+    epochs: Annotated[Positive | None, Field(description="length of the training")] = None
+    steps: Annotated[
+        Positive | None, Field(description="length of the training in optimizer steps")
+    ] = None
+    compress_to_steps: Annotated[
+        Positive | None,
+        Field(
+            description="run the whole plan in this many optimizer steps: horizons written "
+            "in epochs or steps keep their share of the training"
+        ),
+    ] = None
+    batch_size: Annotated[
+        Positive, Field(description="samples in a forward pass, over all processes")
+    ]
+    accumulate: Annotated[Positive, Field(description="forward passes in an optimizer step")] = 1
+    drop_last: Annotated[bool, Field(description="leave out an epoch's last, smaller batch")] = True
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16"], Field(description="of the forward pass")
+    ] = "fp32"
+    clip_norm: Annotated[
+        float | None, Field(gt=0, description="largest L2 norm of the gradient")
+    ] = None
+    lr_scale: Annotated[float, Field(gt=0, description="multiplies every learning rate, once")] = (
+        1.0
+    )
+    ema: Ema | None = None
+    evaluate_every: Every = Every(epochs=1)
+    early_stopping: EarlyStopping | None = None
+    log_every: Annotated[Positive, Field(description="optimizer steps between two log lines")] = 50
+    panels: Annotated[int, Field(ge=0, le=64, description="pictures at each evaluation")] = 4
+    compile: Annotated[bool, Field(description="compile the model with torch.compile")] = False
+    channels_last: Annotated[
+        bool, Field(description="store images channels last; faster on CUDA")
+    ] = False
+    deterministic: Annotated[
+        bool, Field(description="refuse operations that differ from run to run")
+    ] = True
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "Train":
+        if (self.epochs is None) == (self.steps is None):
+            raise PydanticCustomError("length", "write either epochs or steps")
+        return self
+
+
+class Monitor(Strict):
+    """The metric that best checkpoint, plateau and early stopping look at."""
+
+    metric: Annotated[str, Field(pattern=r"^(val|train)/.+")]
+    mode: Literal["max", "min"]
+
+
+class Expectation(Strict):
+    """What a run must show at its end."""
+
+    metric: str
+    at: Literal["end", "best"] = "end"
+    min: float | None = None
+    max: float | None = None
+    scale: Scale = "full"
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Expectation":
+        if self.min is None and self.max is None:
+            raise PydanticCustomError("bound", "write min, max, or both")
+        return self
+
+
+class Change(Strict):
+    """A group of keys that differ from the base, and why."""
+
+    keys: Annotated[list[str], Field(min_length=1)]
+    because: Annotated[str, Field(min_length=1)]
+    expected: Annotated[
+        dict[str, float | str], Field(description="claimed by the author, never asserted")
+    ] = {}
+
+
+class Rule(Strict):
+    """A health rule of a recipe, and the scale that it holds for."""
+
+    part: Part[Any]
+    scale: Scale | None = None
+
+
+class Recipe(Strict):
+    """A checked recipe. Parts are unbuilt: building them needs data and torch."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema", description="format of this file")]
+    scenario: Annotated[str, Field(description="which story the recipe belongs to")]
+    name: Annotated[str | None, Field(description="in a run's flat recipe only")] = None
+    scale: Annotated[Scale, Field(description="in a run's flat recipe only")] = "full"
+    version: Annotated[Positive | None, Field(description="of a published recipe")] = None
+    extends: str | None = None
+    summary: str = ""
+    changes: list[Change] = []
+    observed: Annotated[dict[str, Any], Field(description="measured by us, with the command")] = {}
+    data: DatasetPart
+    task: TaskPart
+    sampler: SamplerPart
+    optimizer: OptimizerPart
+    schedule: SchedulePart
+    metrics: list[MetricPart]
+    monitor: Monitor
+    train: Train
+    health: Annotated[
+        dict[str, Rule | None],
+        Field(description="rules by name; null switches one off"),
+        WithJsonSchema({"type": "object"}),  # language/schema.py knows the rules
+    ] = {}
+    expect: list[Expectation] = []
+    allow: Annotated[dict[str, str], Field(description="lints that are meant, and why")] = {}
+    sample: dict[str, Any] = {}
+    smoke: dict[str, Any] = {}
+
+    @field_validator("health", mode="before")
+    @classmethod
+    def _rules(cls, block: Any) -> dict[str, Rule | None]:
+        if not isinstance(block, Mapping):
+            raise PydanticCustomError("rules", "is a mapping of rule names to their values")
+        details: list[InitErrorDetails] = []
+        rules: dict[str, Rule | None] = {}
+        for name, values in block.items():
+            try:
+                rules[name] = _rule(name, values)
+            except ValidationError as error:
+                for each in error.errors(include_url=False):
+                    loc = each["loc"][1:] if each["loc"][:1] == ("params",) else each["loc"]
+                    kind = PydanticCustomError("rule", "{m}", {"m": each["msg"]})
+                    details.append(
+                        InitErrorDetails(type=kind, loc=(name, *loc), input=each["input"])
+                    )
+        if details:
+            raise ValidationError.from_exception_data("health", details)
+        return rules
+
+    @field_serializer("health")
+    def _dump_rules(self, rules: dict[str, Rule | None]) -> dict[str, Any]:
+        return {name: rule and dump_rule(rule) for name, rule in rules.items()}
+
+    @property
+    def root(self) -> str:
+        """Where the data are: a folder, a name of the machine profile, or ``sample:...``."""
+        return str(getattr(self.data.params, "root", ""))
+
+    def dump(self) -> dict[str, Any]:
+        """Return it as plain data, defaults filled in, in the order a recipe is written."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _rule(name: str, values: Any) -> Rule | None:
+    if values is None or isinstance(values, Rule):
+        return values
+    if name not in list(health):
+        message = f"no health rule is called {name!r}; {suggestion(name, dict.fromkeys(health))}"
+        raise ValidationError.from_exception_data(
+            name,
+            [
+                InitErrorDetails(
+                    type=PydanticCustomError("rule", "{m}", {"m": message}), loc=(), input=name
+                )
+            ],
+        )
+    own = (
+        {key: value for key, value in values.items() if key != "scale"}
+        if isinstance(values, Mapping)
+        else values
+    )
+    scale = values.get("scale") if isinstance(values, Mapping) else None
+    part = Part(name, health.parse_params(name, own), health[name].factory)
+    return Rule.model_validate({"part": part, "scale": scale})
+
+
+def dump_rule(rule: Rule) -> dict[str, Any]:
+    """Return a health rule as a recipe writes it."""
+    params: dict[str, Any] = rule.part.params.model_dump(mode="json")
+    return {**params, "scale": rule.scale} if rule.scale else params
+
+
+_PROSE = ("name", "version", "extends", "summary", "changes", "observed", "allow")
+
+
+def fingerprint_of_meaning(recipe: Recipe) -> str:
+    """Return twelve hex digits that change with every value of the recipe as published.
+
+    Prose, the data's root and the seed are left out: they do not change what the recipe says.
+    """
+    data = {key: value for key, value in recipe.dump().items() if key not in _PROSE}
+    data["train"] = {key: value for key, value in data["train"].items() if key != "seed"}
+    params = {key: value for key, value in data["data"]["params"].items() if key != "root"}
+    data["data"] = {**data["data"], "params": params}
+    return _digest(data)
+
+
+def fingerprint_of_run(recipe: Recipe, plugins: Mapping[str, str]) -> str:
+    """Return twelve hex digits that change with every value that a run depends on.
+
+    Args:
+        recipe: after overlays, ``--set``, seed and data root.
+        plugins: file name to sha256 of the run's own parts.
+    """
+    left_out = (*_PROSE, "sample", "smoke")
+    data = {key: value for key, value in recipe.dump().items() if key not in left_out}
+    return _digest({"recipe": data, "plugins": dict(plugins)})
+
+
+def _digest(data: Any) -> str:
+    text = json.dumps(data, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

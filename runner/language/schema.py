@@ -1,0 +1,107 @@
+"""The JSON Schema of a recipe file, for completion, hover documentation and errors in editors.
+
+Nothing but ``name`` is required in it: a child recipe writes only what differs from its base.
+"""
+
+from typing import Any
+
+from runner.language.recipe import Recipe
+from runner.registry import KINDS, Registry, health
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def recipe_schema() -> dict[str, Any]:
+    """Return the schema of a recipe with every registered part."""
+    schema = _partial(Recipe.model_json_schema(by_alias=True))
+    definitions: dict[str, Any] = schema.pop("$defs", {})
+    for registry in KINDS.values():
+        if registry is not health:
+            definitions[_name(registry.kind)] = _one_of(registry, definitions)
+    definitions.pop("Rule", None)
+    schema["properties"]["health"] = _rules(definitions)
+    for block in ("sample", "smoke"):
+        names = [
+            each for each in schema["properties"] if each not in ("sample", "smoke", "extends")
+        ]
+        schema["properties"][block] = {
+            "type": "object",
+            "description": "laid over the recipe; in the root recipe of a scenario alone",
+            "properties": {each: {"$ref": f"#/properties/{each}"} for each in names},
+            "additionalProperties": False,
+        }
+    return {"$schema": DIALECT, "title": "runner recipe", **schema, "$defs": definitions}
+
+
+def _one_of(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of ``{name, params}`` for every part of a kind."""
+    branches = [
+        {
+            "if": {"properties": {"name": {"const": name}}, "required": ["name"]},
+            "then": {"properties": {"params": _params(registry, name, definitions)}},
+        }
+        for name in registry
+    ]
+    return {
+        "type": "object",
+        "properties": {
+            "name": {
+                "enum": list(registry),
+                "description": f"a {registry.kind}; see runner list",
+            },
+            "params": {"type": "object"},
+        },
+        "additionalProperties": False,
+        "allOf": branches,
+    }
+
+
+def _params(registry: Registry[Any], name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    schema = _partial(registry[name].params.model_json_schema(by_alias=True))
+    schema.pop("title", None)
+    # References are to the document's own definitions, wherever they stand.
+    definitions.update(schema.pop("$defs", {}))
+    return {**schema, "description": registry[name].summary}
+
+
+def _rules(definitions: dict[str, Any]) -> dict[str, Any]:
+    rules = {}
+    for name in health:
+        schema = _params(health, name, definitions)
+        properties = {
+            **schema.get("properties", {}),
+            "scale": {"enum": ["full", "sample", "smoke"]},
+        }
+        rules[name] = {**schema, "type": ["object", "null"], "properties": properties}
+    return {"type": "object", "properties": rules, "additionalProperties": False}
+
+
+def _partial(node: Any) -> Any:
+    """Return a schema without ``required``, with references in place of the registries' marks.
+
+    Numbers and truth values may also be written as a reference, ``${other.key}``.
+    """
+    if isinstance(node, list):
+        return [_partial(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if "x-registry" in node:
+        rest = {key: value for key, value in node.items() if key != "x-registry"}
+        return {"$ref": f"#/$defs/{_name(node['x-registry'])}", **rest}
+    kept = {
+        key: {name: _partial(each) for name, each in value.items()}
+        if key in ("properties", "$defs")
+        else _partial(value)
+        for key, value in node.items()
+        if key != "required"
+    }
+    if kept.get("type") in ("number", "integer", "boolean") and "enum" not in kept:
+        described = {
+            key: kept.pop(key) for key in ("title", "description", "default") if key in kept
+        }
+        return {**described, "anyOf": [kept, {"type": "string", "pattern": r"^\$\{[\w.]+\}$"}]}
+    return kept
+
+
+def _name(kind: str) -> str:
+    return kind.replace(" ", "_")

@@ -1,0 +1,160 @@
+"""Read a recipe over the recipes that it extends, with the place of every key."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from runner.errors import Problem, RecipeError
+from runner.language.document import LARGEST_BYTES, Key, Place, parse, parse_value
+from runner.language.overlay import Source, overlay, without
+from runner.registry import suggestion
+
+OWN_KEYS = ("name", "version", "summary", "changes", "observed", "allow")
+"""What a recipe says of itself alone and no child inherits."""
+
+
+def published_folder() -> Path:
+    """Return the folder of the published recipes: the checkout's, or the installed package's."""
+    package = Path(__file__).resolve().parent.parent
+    checkout = package.parent / "recipes"
+    return checkout if checkout.is_dir() else package / "_recipes"
+
+
+def find(reference: str) -> Path:
+    """Return the file that a recipe's name or path means.
+
+    Raises: RecipeError: there is none; the nearest published name is suggested.
+    """
+    path = Path(reference)
+    if path.is_dir() and (path / "recipe.yaml").is_file():
+        return path / "recipe.yaml"
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        if path.is_file():
+            return path
+        raise RecipeError(Problem(reference, "", "no such recipe file or run folder"))
+    named = published_folder() / f"{reference}.yaml"
+    if named.is_file():
+        return named
+    known = dict.fromkeys(published())
+    raise RecipeError(
+        Problem(reference, "", f"no recipe has this name; {suggestion(reference, known)}")
+    )
+
+
+def published() -> list[str]:
+    """Return the names of the published recipes."""
+    return sorted(path.stem for path in published_folder().glob("*.yaml"))
+
+
+def read(path: Path, *, read_text: Callable[[Path], str] | None = None) -> Source:
+    """Read ``path``, merged over the recipes that it extends.
+
+    Args:
+        path: of the recipe.
+        read_text: how to read a file, in place of the disk: a git revision, say.
+    Raises: RecipeError: no such file, not a recipe, ``extends`` in a circle or out of its folder.
+    """
+    return _read(path, read_text or _text_of, ())
+
+
+def _read(path: Path, read_text: Callable[[Path], str], above: tuple[Path, ...]) -> Source:
+    shown = _shown(path)
+    document = parse(read_text(path), shown)
+    if not isinstance(document.data, dict):
+        raise RecipeError(Problem(f"{shown}:1", "", "a recipe is a mapping of keys to values"))
+    own = Source(
+        document.data, {(): Place(shown, 1), **document.places}, (path,), dict(document.data)
+    )
+    if "extends" not in own.data:
+        return own
+    base = _base(own, path)
+    if base.resolve() in {each.resolve() for each in (*above, path)}:
+        circle = " -> ".join(each.stem for each in (*above, path, base))
+        raise RecipeError(own.problem(("extends",), f"goes in a circle: {circle}"))
+    below = _read(base, read_text, (*above, path))
+    merged = overlay(_inherited(below), without(own, ("extends",)))
+    return replace(merged, chain=(*below.chain, path), own=own.data)
+
+
+def _base(own: Source, path: Path) -> Path:
+    name = own.data["extends"]
+    if not isinstance(name, str) or Path(name).name != name or name in ("", ".", ".."):
+        raise RecipeError(
+            own.problem(
+                ("extends",),
+                "names a published recipe (uav_fixed) or a file of the same folder (mine.yaml)",
+            )
+        )
+    if Path(name).suffix in (".yaml", ".yml"):
+        base = path.parent / name
+        if not base.is_file():
+            raise RecipeError(own.problem(("extends",), f"no file {name} in the recipe's folder"))
+        if base.resolve().parent != path.resolve().parent:
+            raise RecipeError(
+                own.problem(("extends",), f"{name} is a link out of the recipe's folder")
+            )
+        return base
+    try:
+        return find(name)
+    except RecipeError as error:
+        raise RecipeError(own.problem(("extends",), error.problems[0].message)) from None
+
+
+def _inherited(base: Source) -> Source:
+    return without(base, *((key,) for key in OWN_KEYS))
+
+
+def _text_of(path: Path) -> str:
+    shown = _shown(path)
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise RecipeError(
+                Problem(
+                    shown,
+                    "",
+                    f"is larger than {LARGEST_BYTES >> 20} MiB; a recipe is a few kilobytes",
+                )
+            )
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(Problem(shown, "", f"cannot be read: {error.strerror}")) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            Problem(shown, "", f"is not text in UTF-8: byte {error.start}")
+        ) from error
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def assignments(texts: Sequence[str]) -> list[Source]:
+    """Read ``KEY=VALUE`` texts of ``--set``, each as a source to lay over a recipe.
+
+    Raises: RecipeError: no ``=``, no key, or a value that is not YAML.
+    """
+    found, problems = [], []
+    for text in texts:
+        place = f"--set {text}"
+        name, equals, value = text.partition("=")
+        key = tuple(name.split("."))
+        if not equals or not all(key):
+            problems.append(Problem(place, "", "write it as --set train.epochs=1"))
+            continue
+        try:
+            data: Any = parse_value(value, place)
+        except RecipeError as error:
+            problems.extend(replace(each, place=place, key=name) for each in error.problems)
+            continue
+        places: dict[Key, Place] = {(): Place(place)}
+        for length in range(len(key), 0, -1):
+            places[key[:length]] = Place(place)
+            data = {key[length - 1]: data}
+        found.append(Source(data, places))
+    if problems:
+        raise RecipeError(problems)
+    return found

@@ -1,0 +1,128 @@
+"""Figures that a recipe gives by class, in the order of the classes' indices; needs no torch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from runner.contracts import DataSpec
+from runner.errors import DataError, Problem, RecipeError
+from runner.registry import suggestion
+
+
+def balanced_weights(counts: Sequence[float]) -> tuple[float, ...]:
+    """Return the weight of each class under which all classes count alike.
+
+    Args:
+        counts: pixels of each class, none of them 0.
+    Returns: total / (number of classes * count), no unit; 1 everywhere where the counts are equal.
+    Raises: ValueError: a class has no pixel, so no finite weight balances it.
+    """
+    empty = [index for index, count in enumerate(counts) if count <= 0]
+    if empty:
+        raise ValueError(f"classes {empty} have no pixel; no finite weight balances them")
+    return tuple(sum(counts) / (len(counts) * count) for count in counts)
+
+
+def class_weights(
+    weights: Literal["from_data"] | Mapping[str, float] | Sequence[float],
+    spec: DataSpec,
+    *,
+    key: str,
+) -> tuple[float, ...]:
+    """Return one weight for each class.
+
+    Args:
+        weights: ``from_data`` (balanced over the training split), by class name, or in the order
+            of the classes.
+        spec: of the data the weights are for.
+        key: the recipe's parameter, named in errors.
+
+    Raises:
+        RecipeError: not one weight for each class.
+        DataError: the training split lacks a class that is to be balanced.
+    """
+    if isinstance(weights, str):
+        return _measured_weights(spec, key=key)
+    if isinstance(weights, Mapping):
+        missing = [name for name in spec.classes if name not in weights]
+        problems = _unknown_classes(weights, spec, key=key)
+        problems += [Problem("", f"{key}.{name}", "this class has no weight") for name in missing]
+        if problems:
+            raise RecipeError(problems)
+        return tuple(float(weights[name]) for name in spec.classes)
+    if len(weights) != len(spec.classes):
+        message = (
+            f"{len(weights)} weights for {len(spec.classes)} classes; "
+            f"write one for each of {', '.join(spec.classes)}"
+        )
+        raise RecipeError(Problem("", key, message))
+    return tuple(map(float, weights))
+
+
+def penalty_matrix(
+    penalties: Mapping[str, Mapping[str, float]], spec: DataSpec, *, key: str
+) -> list[list[float]]:
+    """Return the factor of each confusion, rows by true and columns by predicted class.
+
+    Args:
+        penalties: true class to predicted class to factor; 1 where nothing is written.
+        spec: of the data whose classes are named.
+        key: the recipe's parameter, named in errors.
+    Raises: RecipeError: a name is no class of the data.
+    """
+    problems = _unknown_classes(penalties, spec, key=key)
+    for truth, row in penalties.items():
+        problems += _unknown_classes(row, spec, key=f"{key}.{truth}")
+    if problems:
+        raise RecipeError(problems)
+    return [
+        [float(penalties.get(truth, {}).get(predicted, 1.0)) for predicted in spec.classes]
+        for truth in spec.classes
+    ]
+
+
+def class_pairs(
+    pairs: Mapping[str, tuple[str, str]], spec: DataSpec, *, key: str
+) -> dict[str, tuple[int, int]]:
+    """Return named pairs of classes as pairs of class indices.
+
+    Raises: RecipeError: a name is no class of the data.
+    """
+    problems = [
+        each
+        for name, pair in pairs.items()
+        for each in _unknown_classes(pair, spec, key=f"{key}.{name}")
+    ]
+    if problems:
+        raise RecipeError(problems)
+    index = {name: position for position, name in enumerate(spec.classes)}
+    return {name: (index[first], index[second]) for name, (first, second) in pairs.items()}
+
+
+def _measured_weights(spec: DataSpec, *, key: str) -> tuple[float, ...]:
+    if "class_pixels" not in {*spec.measured.values, *spec.measured.measure}:
+        message = "this data set does not count its class pixels; write the weights as a list"
+        raise RecipeError(Problem("", key, message))
+    counts = spec.measured["class_pixels"]
+    assert len(counts) == len(spec.classes), (counts, spec.classes)
+    problems = [
+        Problem(
+            "training split",
+            key,
+            f"class {name!r} has no pixel, so no finite weight balances it; map it to another "
+            "class, split the data anew, or write the weights as a list",
+        )
+        for name, count in zip(spec.classes, counts, strict=True)
+        if count <= 0
+    ]
+    if problems:
+        raise DataError(problems)
+    return balanced_weights(counts)
+
+
+def _unknown_classes(names: Iterable[str], spec: DataSpec, *, key: str) -> list[Problem]:
+    known = dict.fromkeys(spec.classes)
+    return [
+        Problem("", key, f"no class is called {name!r}; {suggestion(name, known)}")
+        for name in names
+        if name not in known
+    ]

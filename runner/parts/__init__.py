@@ -1,0 +1,1 @@
+"""What a recipe can name: one module for each kind, thin factories that import the rest inside."""

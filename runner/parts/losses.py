@@ -1,0 +1,156 @@
+"""Losses that a recipe can name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from runner.contracts import DataSpec, Loss
+from runner.registry import LossPart, Strict, losses
+
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+ClassWeights = Literal["from_data"] | tuple[NotNegative, ...]
+
+
+class Term(Strict):
+    """A loss of a weighted sum."""
+
+    weight: NotNegative
+    loss: LossPart
+
+
+@losses.register
+def combined_safety(
+    spec: DataSpec,
+    /,
+    *,
+    class_weights: dict[str, NotNegative] | tuple[NotNegative, ...],
+    penalties: dict[str, dict[str, NotNegative]],
+    gamma: NotNegative = 2.0,
+    dice_weight: NotNegative = 1.0,
+    boundary_weight: NotNegative = 0.5,
+    boundary_px: Annotated[int, Field(ge=1)] = 2,
+    smooth: Positive = 1.0,
+) -> Loss:
+    """Focal loss under confusion penalties, plus Dice, plus cross-entropy near boundaries.
+
+    Args:
+        class_weights: of the focal term, by class or in the order of the classes.
+        penalties: factor of the focal term by true, then predicted class; 1 where not written.
+        gamma: exponent of the focal term; the larger, the less do easy pixels count.
+        dice_weight: of the soft Dice loss, summed over the batch.
+        boundary_weight: of the mean cross-entropy near changes of label.
+        boundary_px: width of that band to each side of the change.
+        smooth: added to Dice's numerator and denominator, in pixels.
+    """
+    from runner.nets import class_weights as by_class
+    from runner.nets.segmentation_losses import CombinedSafety
+
+    return CombinedSafety(
+        by_class.class_weights(class_weights, spec, key="class_weights"),
+        by_class.penalty_matrix(penalties, spec, key="penalties"),
+        gamma=gamma,
+        dice_weight=dice_weight,
+        boundary_weight=boundary_weight,
+        boundary_px=boundary_px,
+        smooth=smooth,
+    )
+
+
+@losses.register
+def balanced_focal(
+    spec: DataSpec,
+    /,
+    *,
+    alpha: ClassWeights,
+    gamma: NotNegative = 2.0,
+    max_alpha: Positive | None = None,
+) -> Loss:
+    """Focal loss with a weight for each class, averaged over pixels.
+
+    Args:
+        alpha: one weight for each class; from_data makes all classes count alike.
+        gamma: exponent; the larger, the less do easy pixels count.
+        max_alpha: no class weighs more.
+    """
+    from runner.nets.class_weights import class_weights
+    from runner.nets.segmentation_losses import Focal
+
+    weights = class_weights(alpha, spec, key="alpha")
+    limit = float("inf") if max_alpha is None else max_alpha
+    return Focal([min(weight, limit) for weight in weights], gamma)
+
+
+@losses.register
+def focal(
+    spec: DataSpec,
+    /,
+    *,
+    alpha: Positive = 0.25,
+    gamma: NotNegative = 2.0,
+) -> Loss:
+    """Focal loss with one weight for all classes, averaged over pixels.
+
+    Args:
+        alpha: factor of the whole loss.
+        gamma: exponent; the larger, the less do easy pixels count.
+    """
+    from runner.nets.segmentation_losses import Focal
+
+    return Focal([alpha] * len(spec.classes), gamma)
+
+
+@losses.register
+def cross_entropy(
+    spec: DataSpec,
+    /,
+    *,
+    weights: ClassWeights | None = None,
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+) -> Loss:
+    """Cross-entropy, the mean over pixels weighted by their class.
+
+    Args:
+        weights: one for each class; from_data makes all classes count alike.
+        label_smoothing: share of the target that is given to all classes alike.
+    """
+    from runner.nets.class_weights import class_weights
+    from runner.nets.segmentation_losses import CrossEntropy
+
+    if weights is None:
+        return CrossEntropy([1.0] * len(spec.classes), label_smoothing)
+    return CrossEntropy(class_weights(weights, spec, key="weights"), label_smoothing)
+
+
+@losses.register
+def dice(_: DataSpec, /, *, smooth: Positive = 1.0) -> Loss:
+    """One minus the soft Dice overlap of the batch, averaged over classes.
+
+    Args:
+        smooth: added to numerator and denominator, in pixels.
+    """
+    from runner.nets.segmentation_losses import Dice
+
+    return Dice(smooth)
+
+
+@losses.register
+def weighted_sum(
+    spec: DataSpec,
+    /,
+    *,
+    terms: Annotated[
+        dict[Annotated[str, Field(pattern=r"^\w+$")], Term],
+        Field(min_length=1),
+    ],
+) -> Loss:
+    """Several losses, each with its weight and shown under its name.
+
+    Args:
+        terms: name to weight and loss.
+    """
+    from runner.nets.weighted_sum import WeightedSum
+
+    return WeightedSum({name: (term.weight, term.loss.build(spec)) for name, term in terms.items()})

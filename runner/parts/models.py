@@ -1,0 +1,107 @@
+"""Networks that a recipe can name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from runner.contracts import DataSpec
+from runner.registry import models
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Width = Annotated[int, Field(gt=0)]
+Weights = Annotated[str, Field(pattern=r"^timm$|\.safetensors$")]
+
+
+@models.register
+def unet(
+    spec: DataSpec,
+    /,
+    *,
+    encoder: str = "resnet34",
+    pretrained: Weights | None = None,
+    norm: Literal["batch", "group"] = "batch",
+    decoder_channels: Annotated[tuple[Width, ...], Field(min_length=3, max_length=5)] = (
+        256, 128, 64, 32, 16,
+    ),
+) -> nn.Module:  # fmt: skip
+    """U-Net for images around a timm encoder.
+
+    Args:
+        encoder: a timm model, such as resnet18, or one of segmentation_models_pytorch.
+        pretrained: timm for the encoder's published weights, or a .safetensors file of them.
+        norm: group for batches of few images; weights keep scale and shift, not statistics.
+        decoder_channels: of each level, the coarsest first; their number is the depth.
+    """
+    from runner.nets import encoder_decoder
+
+    return encoder_decoder.unet(spec, encoder, pretrained, norm, decoder_channels)
+
+
+@models.register
+def deeplabv3plus(
+    spec: DataSpec,
+    /,
+    *,
+    encoder: str = "resnet50",
+    pretrained: Weights | None = None,
+    norm: Literal["batch", "group"] = "batch",
+    decoder_channels: Width = 256,
+    output_stride: Literal[8, 16] = 16,
+    atrous_rates: tuple[Width, Width, Width] = (12, 24, 36),
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+) -> nn.Module:
+    """DeepLabV3+ for images around a timm encoder.
+
+    Args:
+        encoder: a timm model that can be dilated, such as resnet50.
+        pretrained: timm for the encoder's published weights, or a .safetensors file of them.
+        norm: group for batches of few images (batch needs two of them).
+        decoder_channels: of the pyramid and of the decoder.
+        output_stride: pixels of the image for one of the coarsest map.
+        atrous_rates: dilations of the pyramid, in pixels of the coarsest map.
+        dropout: share of the pyramid's outputs set to zero in training.
+    """
+    from runner.nets import encoder_decoder
+
+    return encoder_decoder.deeplabv3plus(
+        spec, encoder, pretrained, norm, decoder_channels, output_stride, atrous_rates, dropout
+    )
+
+
+@models.register
+def conv_unet(
+    spec: DataSpec,
+    /,
+    *,
+    widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (32, 64, 128, 256),
+    norm: Literal["batch", "group", "instance", "none"] = "group",
+    groups: Annotated[int, Field(gt=0)] | None = None,
+    activation: Literal["relu", "leaky_relu"] = "relu",
+    convolutions_per_level: Literal[1, 2] = 2,
+) -> nn.Module:
+    """Small U-Net of plain convolutions, for images and volumes.
+
+    Args:
+        widths: channels of each level, the full resolution first; between levels maps are halved.
+        norm: after each convolution; instance needs crops that leave two pixels at the last level.
+        groups: of norm group, at most; 32 where not set, always four channels or more in each.
+        activation: after each norm; the leaky slope is 0.01.
+        convolutions_per_level: on the way down and on the way up.
+    """
+    from runner.errors import Problem, RecipeError
+    from runner.nets.conv_unet import ConvUNet
+    from runner.nets.normalisation import MOST_GROUPS
+    from runner.nets.padding import PaddedToStride
+
+    if groups is not None and norm != "group":
+        message = f"norm {norm} has no groups; remove this key, or write norm: group"
+        raise RecipeError(Problem("", "groups", message))
+    model = ConvUNet(
+        spec.channels, len(spec.classes), spec.dimensions, widths, norm, activation,
+        convolutions_per_level, groups or MOST_GROUPS,
+    )  # fmt: skip
+    return PaddedToStride(model, model.stride)

@@ -1,0 +1,80 @@
+"""Samplers: which items an epoch draws, and where it cuts them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from runner.registry import samplers
+
+if TYPE_CHECKING:
+    from runner.contracts import Sampler, Split
+
+
+@samplers.register
+def shuffled(split: Split, _batch_size: int, /) -> Sampler:
+    """Each item once in an epoch, in random order."""
+    from runner.data.drawing import Shuffled
+
+    return Shuffled(len(split))
+
+
+@samplers.register
+def random_crops(
+    split: Split,
+    _batch_size: int,
+    /,
+    *,
+    crops_per_image: Annotated[int, Field(ge=1)] = 1,
+) -> Sampler:
+    """Crops anywhere, every position equally likely; all crops of an epoch are shuffled.
+
+    Args:
+        crops_per_image: crops of each image in an epoch.
+    """
+    from runner.data.crops import UniformCut
+    from runner.data.drawing import Shuffled
+
+    return Shuffled(len(split), crops_per_image, UniformCut())
+
+
+@samplers.register
+def rare_class_crops(
+    split: Split,
+    _batch_size: int,
+    /,
+    *,
+    classes: Annotated[list[str], Field(min_length=1)],
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    crops_per_image: Annotated[int, Field(ge=1)] = 1,
+) -> Sampler:
+    """Crops around a pixel of rare classes with a probability, otherwise anywhere.
+
+    The pixel is drawn uniformly from all of these classes in the image, and lies anywhere in the
+    crop with equal probability, as far as the border allows.
+
+    Args:
+        classes: names of the rare classes.
+        probability: that a crop is taken around one of their pixels, where the image has any.
+        crops_per_image: crops of each image in an epoch.
+    """
+    from runner.data.crops import CentredCut
+    from runner.data.drawing import Shuffled
+    from runner.errors import Problem, RecipeError
+    from runner.registry import suggestion
+
+    known = {name: index for index, name in enumerate(split.spec.classes)}
+    problems = [
+        Problem(
+            "",
+            f"sampler.params.classes.{place}",
+            f"no class is called {name!r}; {suggestion(name, known)} (classes: {', '.join(known)})",
+        )
+        for place, name in enumerate(classes)
+        if name not in known
+    ]
+    if problems:
+        raise RecipeError(problems)
+    cut = CentredCut(tuple(known[name] for name in classes), probability)
+    return Shuffled(len(split), crops_per_image, cut)

@@ -1,0 +1,125 @@
+"""Transforms: augmentations of the training samples, seeded by the draw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from runner.registry import transforms
+
+if TYPE_CHECKING:
+    from runner.contracts import Transform
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(gt=0)]
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        message = f"{list(ends)} is a range: write the smaller end first"
+        raise PydanticCustomError("range", "{reason}", {"reason": message})
+    return ends
+
+
+FactorRange = Annotated[tuple[Factor, Factor], AfterValidator(_ascending)]
+ShareRange = Annotated[tuple[Share, Share], AfterValidator(_ascending)]
+
+
+@transforms.register
+def flip(*, horizontal: Probability = 0.5, vertical: Probability = 0.0) -> Transform:
+    """Mirror image and mask.
+
+    Args:
+        horizontal: probability of swapping left and right.
+        vertical: probability of swapping top and bottom.
+    """
+    from runner.data import augmentation
+
+    return augmentation.flip(horizontal, vertical)
+
+
+@transforms.register
+def rotate90(*, probability: Probability = 0.75) -> Transform:
+    """Turn image and mask by a random multiple of 90 degrees; crops must be square.
+
+    Args:
+        probability: of drawing one of the four turns, none among them.
+    """
+    from runner.data import augmentation
+
+    return augmentation.rotate90(probability)
+
+
+@transforms.register
+def affine(
+    *,
+    scale: FactorRange = (0.8, 1.25),
+    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 15.0,
+    shear_degrees: Annotated[float, Field(ge=0, lt=90)] = 0.0,
+    translate: Share = 0.0,
+    probability: Probability = 1.0,
+) -> Transform:
+    """Scale, rotate, shear and move; what comes from outside is black and ignored.
+
+    Args:
+        scale: smallest and largest factor, the same in height and width.
+        rotate_degrees: largest angle, either way.
+        shear_degrees: largest angle, either way, along both axes.
+        translate: largest move, either way, as a share of height and width.
+        probability: that a sample is changed.
+    """
+    from runner.data import augmentation
+
+    return augmentation.affine(scale, rotate_degrees, shear_degrees, translate, probability)
+
+
+@transforms.register
+def color_jitter(
+    *,
+    brightness: Share = 0.2,
+    contrast: Share = 0.2,
+    saturation: Share = 0.2,
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.05,
+    probability: Probability = 1.0,
+) -> Transform:
+    """Change the colours of the image.
+
+    Args:
+        brightness: largest change of the factor of all values, either way.
+        contrast: largest change of the factor around the mean grey, either way.
+        saturation: largest change of the factor around the pixel's own grey, either way.
+        hue: largest shift, either way, in turns of the colour wheel.
+        probability: that a sample is changed.
+    """
+    from runner.data import augmentation
+
+    return augmentation.color_jitter(brightness, contrast, saturation, hue, probability)
+
+
+@transforms.register
+def blur(*, sigma_px: FactorRange = (0.3, 1.5), probability: Probability = 0.2) -> Transform:
+    """Blur the image by a Gaussian.
+
+    Args:
+        sigma_px: smallest and largest standard deviation, in pixels.
+        probability: that a sample is changed.
+    """
+    from runner.data import augmentation
+
+    return augmentation.blur(sigma_px, probability)
+
+
+@transforms.register
+def noise(*, std: ShareRange = (0.01, 0.05), probability: Probability = 0.2) -> Transform:
+    """Add Gaussian noise to the image, to each channel its own.
+
+    Args:
+        std: smallest and largest standard deviation, as a share of the range from black to white.
+        probability: that a sample is changed.
+    """
+    from runner.data import augmentation
+
+    return augmentation.noise(std, probability)

@@ -1,0 +1,1 @@
+"""What each scenario predicts and how its predictions are scored."""

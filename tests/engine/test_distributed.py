@@ -1,0 +1,134 @@
+"""Two real processes on the CPU, started as torchrun starts them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_training import tiny_run
+
+from runner.engine.distributed import Processes, start_processes
+from runner.engine.loop import train
+from runner.events import Evaluated, Stepped
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[1])
+from tiny_training import tiny_run
+from runner.engine.checkpoint import load
+from runner.engine.distributed import start_processes, stop_processes
+from runner.engine.loop import restore, train
+processes = start_processes("cpu")
+for name, settings in json.loads(sys.argv[3]):
+    out = Path(sys.argv[2], name)
+    (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+    stop_rank, stop_step = settings.pop("stop", (None, None))
+    calls = iter(range(1, 1000))
+    stops = lambda: next(calls) == stop_step and processes.rank == stop_rank
+    run = tiny_run(out / "checkpoints", processes=processes, stop_requested=stops, **settings)
+    processes.gather("before the first checkpoint is written, both have looked for one")
+    loaded = load(out / "checkpoints")
+    torch.manual_seed(processes.rank)
+    if loaded:
+        restore(run, loaded.state)
+    records = [event.record() for event in train(run)]
+    (out / f"events-{processes.rank}.json").open("a").write(json.dumps(records) + "\\n")
+    torch.save(run.task.state_dict(), out / f"weights-{processes.rank}.pt")
+stop_processes()
+"""
+
+ONE_BATCH = {"batch_size": 4, "accumulate": 1, "plan": {"steps": 3, "log_every": 1}}
+ACCUMULATED = {"batch_size": 2, "accumulate": 3, "plan": {"steps": 6, "log_every": 1}}
+# 11 = 10 + 1: the second process has no sample in the last batch of an epoch.
+UNEVEN = {"batch_size": 10, "accumulate": 1, "plan": {"steps": 4, "log_every": 1}}
+EQUAL = {"one_batch": ONE_BATCH, "accumulated": ACCUMULATED, "uneven": UNEVEN}
+NOISY = {"batch_size": 2, "plan": {"steps": 7, "log_every": 2}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All the trainings of this module, by one pair of processes: starting one takes seconds."""
+    out = tmp_path_factory.mktemp("two")
+    trainings = [(name, {"is_plain": True, **settings}) for name, settings in EQUAL.items()]
+    trainings += [("whole", NOISY), ("broken", {**NOISY, "stop": [1, 5]}), ("broken", NOISY)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    here = Path(__file__).parent
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(here), str(out), json.dumps(trainings)],
+            env={**os.environ, **where, "RANK": rank, "LOCAL_RANK": rank},
+            cwd=here.parents[1],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    errors = [process.communicate(timeout=200)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], errors
+    return out
+
+
+def told(out: Path, rank: int = 0, nth: int = 0) -> list[dict[str, Any]]:
+    lines = (out / f"events-{rank}.json").read_text().splitlines()
+    return json.loads(lines[nth])  # type: ignore[no-any-return]
+
+
+def weights(out: Path, rank: int) -> dict[str, torch.Tensor]:
+    return torch.load(out / f"weights-{rank}.pt", weights_only=True)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_two_processes_train_as_one_with_the_whole_batch(folder: Path, name: str) -> None:
+    run = tiny_run(is_plain=True, **EQUAL[name])
+    events = list(train(run))
+    for rank in (0, 1):
+        for key, value in run.task.state_dict().items():
+            found = weights(folder / name, rank)[key]
+            torch.testing.assert_close(found, value, rtol=1e-4, atol=1e-6)
+    for kind, key in ((Stepped, "stepped"), (Evaluated, "evaluated")):
+        expected = [event.values for event in events if isinstance(event, kind)]
+        logged = [record["values"] for record in told(folder / name) if record["type"] == key]
+        assert len(logged) == len(expected) > 0
+        for one, other in zip(logged, expected, strict=True):
+            assert one == pytest.approx(dict(other), rel=1e-3)
+
+
+def test_only_the_first_process_speaks(folder: Path) -> None:
+    assert told(folder / "whole")
+    assert told(folder / "whole", rank=1) == []
+
+
+def test_a_stop_asked_of_one_process_stops_both_after_that_step(folder: Path) -> None:
+    last = told(folder / "broken")[-1]
+    assert (last["state"], last["step"]) == ("preempted", 5)
+
+
+def test_resume_of_two_processes_is_bit_exact(folder: Path) -> None:
+    wanted = [r["values"] for r in told(folder / "whole") if "values" in r and r["step"] > 5]
+    assert [r["values"] for r in told(folder / "broken", nth=1) if "values" in r] == wanted
+    for rank in (0, 1):
+        broken = weights(folder / "broken", rank)
+        for name, value in weights(folder / "whole", rank).items():
+            # The first process's statistics are the task's; the others' are overwritten by them.
+            if rank == 0 or "running" not in name:
+                assert torch.equal(value, broken[name]), name
+
+
+def test_one_process_needs_no_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    processes = start_processes("cpu")
+    assert processes == Processes(0, 1, 0)
+    assert processes.gather("x") == ["x"]
+    assert processes.any(True)
+    assert not processes.any(False)

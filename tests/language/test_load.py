@@ -1,0 +1,171 @@
+"""A recipe is checked whole: every problem at its file and line, and fingerprints that mean it."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.errors import RecipeError
+from runner.language.dump import to_yaml
+from runner.language.load import load, load_written
+from runner.language.source import published
+
+RECIPES = published()
+
+
+@pytest.fixture
+def draft(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str, name: str = "mine.yaml") -> str:
+        Path(name).write_text(text)
+        return name
+
+    return write
+
+
+def problems(*arguments, **options) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        load(*arguments, **options)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("is_smoke", [False, True])
+def test_flat_recipe_reloads_to_the_same_run(name, is_smoke, draft):
+    loaded = load(name, is_smoke=is_smoke, sets=["train.log_every=3"])
+    again = load(draft(to_yaml(loaded.flat())))
+    assert again.run_fingerprint() == loaded.run_fingerprint()
+    assert (again.name, again.scale) == (loaded.name, loaded.scale)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_resolved_recipe_means_what_the_file_says(name, draft):
+    written = load_written(name)
+    flat = {k: v for k, v in written.flat().items() if k not in ("name", "scale")}
+    flat |= {key: written.source.data[key] for key in ("sample", "smoke")}
+    assert load(draft(to_yaml(flat))).recipe_fingerprint == written.recipe_fingerprint
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_sample_and_smoke_stand_in_the_root_recipe_alone(name):
+    source = load_written(name).source
+    is_root = len(source.chain) == 1
+    assert {"sample", "smoke"} & source.own.keys() == ({"sample", "smoke"} if is_root else set())
+
+
+def test_sample_block_in_a_child_is_refused(draft):
+    found = problems(draft("extends: uav_fixed\nsample: {train: {batch_size: 1}}\n"))
+    assert found == [
+        "mine.yaml:2: sample: stands in the root recipe of a scenario alone, "
+        "the same for all versions"
+    ]
+
+
+def test_all_problems_are_reported_at_once_with_line_and_suggestion(draft):
+    found = problems(
+        draft(
+            "extends: uav_fixed\n"
+            "train:\n"
+            "  batch_sise: 3\n"
+            "  accumulate: 0\n"
+            "  clip_norm: much\n"
+            "optimizer:\n"
+            "  params: {lr: true}\n"
+            "task: {params: {loss: {params: {gama: 2}}}}\n"
+            "metrics: [{name: confusion_matrxi}]\n"
+        )
+    )
+    assert found == [
+        "mine.yaml:3: train.batch_sise: nothing reads this key; did you mean 'batch_size'?",
+        "mine.yaml:4: train.accumulate: should be greater than 0, not 0",
+        "mine.yaml:5: train.clip_norm: should be a number, not 'much'",
+        "mine.yaml:7: optimizer.params.lr: should be a number, not True",
+        "mine.yaml:8: task.params.loss.params.gama: nothing reads this key; did you mean 'gamma'?",
+        "mine.yaml:9: metrics.0.name: no metric is called 'confusion_matrxi'; "
+        "did you mean 'confusion_matrix'?",
+    ]
+
+
+def test_missing_key_blames_the_part_that_lacks_it(draft):
+    found = problems(draft("extends: uav_baseline\nschedule: {name: cosine_warm_restarts}\n"))
+    assert found == ["mine.yaml:2: schedule.params.first: is required"]
+
+
+def test_problem_of_a_base_names_the_base(draft):
+    draft("extends: uav_fixed\nmonitor: {mode: up}\n", "base.yaml")
+    [found] = problems(draft("extends: base.yaml\ntrain: {batch_size: 2}\n"))
+    assert found.startswith("base.yaml:2: monitor.mode: ")
+
+
+def test_unknown_health_rule_and_its_unknown_key_are_suggested(draft):
+    found = problems(
+        draft("extends: uav_fixed\nhealth:\n  dead_clas: {}\n  dead_class:\n    grase: 1\n")
+    )
+    assert found == [
+        "mine.yaml:3: health.dead_clas: no health rule is called 'dead_clas'; "
+        "did you mean 'dead_class'?",
+        "mine.yaml:5: health.dead_class.grase: nothing reads this key; did you mean 'grace'?",
+    ]
+
+
+def test_health_rule_is_switched_off_by_null(draft):
+    loaded = load(draft("extends: uav_fixed\nhealth: {dead_class: null}\n"))
+    assert loaded.recipe.health["dead_class"] is None
+
+
+def test_set_wins_and_its_problem_names_the_command(draft):
+    name = draft("extends: uav_fixed\n")
+    assert load(name, sets=["train.batch_size=3"]).recipe.train.batch_size == 3
+    assert problems(name, sets=["train.batch_size=x"]) == [
+        "--set train.batch_size=x: train.batch_size: should be a whole number, not 'x'"
+    ]
+
+
+def test_sample_overlay_is_laid_over_the_embedded_sample_alone(tmp_path):
+    assert load("uav_fixed").scale == "sample"
+    own = load("uav_fixed", data=str(tmp_path))
+    assert own.scale == "full"
+    assert own.recipe.train.batch_size == 6
+    assert own.recipe.train.compress_to_steps is None
+    assert load("uav_fixed", data=str(tmp_path), is_smoke=True).scale == "smoke"
+
+
+def test_overlay_drops_what_names_a_swapped_part(draft):
+    model = "{name: deeplabv3plus, params: {encoder: resnet18}}"
+    child = draft(f"extends: uav_baseline\ntask: {{params: {{model: {model}}}}}\n")
+    assert load(child).recipe.task.params.model.name == "deeplabv3plus"
+    assert load("uav_baseline").recipe.task.params.model.name == "conv_unet"
+
+
+def test_length_set_by_the_user_is_not_compressed():
+    assert load("uav_fixed", sets=["train.epochs=1"]).recipe.train.compress_to_steps is None
+
+
+def test_prose_root_and_seed_are_no_part_of_the_meaning(draft, tmp_path):
+    base = load_written("uav_fixed").recipe_fingerprint
+    prose = draft(
+        "extends: uav_fixed\nsummary: other\nversion: 9\nallow: {a: b}\ntrain: {seed: 5}\n"
+    )
+    assert load_written(prose).recipe_fingerprint == base
+    assert load("uav_fixed", data=str(tmp_path)).recipe_fingerprint == base
+    assert (
+        load_written(draft("extends: uav_fixed\ntrain: {log_every: 7}\n")).recipe_fingerprint
+        != base
+    )
+
+
+def test_run_fingerprint_follows_seed_data_sets_and_plugins(tmp_path):
+    prints = {
+        load("uav_fixed").run_fingerprint(),
+        load("uav_fixed", seed=1).run_fingerprint(),
+        load("uav_fixed", data=str(tmp_path)).run_fingerprint(),
+        load("uav_fixed", sets=["train.log_every=3"]).run_fingerprint(),
+        load("uav_fixed", is_smoke=True).run_fingerprint(),
+        load("uav_fixed").run_fingerprint({"own.py": "ab"}),
+    }
+    assert len(prints) == 6
+
+
+def test_default_written_out_changes_no_fingerprint(draft):
+    child = draft("extends: uav_fixed\ntrain: {drop_last: true}\n")
+    assert load_written(child).recipe_fingerprint == load_written("uav_fixed").recipe_fingerprint

@@ -1,0 +1,145 @@
+"""Two processes with half of the batch each against one with all of it; also their script."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as distributed
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+import runner
+from runner.nets.reduction import mean_over_valid, ratio_of_sums, summed_over_processes
+from runner.nets.segmentation_losses import CombinedSafety, CrossEntropy, Dice, Focal
+
+LOSSES = {
+    "focal": Focal([0.3, 1.0, 4.0], 2.0),
+    "cross_entropy": CrossEntropy([0.3, 1.0, 4.0], 0.1),
+    "dice": Dice(1.0),
+    "combined_safety": CombinedSafety(
+        [1.0, 2.0, 3.0],
+        [[1, 1, 1], [1, 1, 2], [5, 3, 1]],
+        gamma=2.0, dice_weight=1.0, boundary_weight=0.5, boundary_px=1, smooth=1.0,
+    ),
+}  # fmt: skip
+MASKS = ("all_valid", "unequal_counts", "first_ignored", "all_ignored")
+
+
+def samples(name):
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(4, 2, 6, 5, generator=generator, dtype=torch.float64)
+    mask = torch.randint(0, 3, (4, 6, 5), generator=generator)
+    if name == "unequal_counts":
+        mask[0, :5] = 255
+        mask[1] = 255
+    elif name == "first_ignored":
+        mask[:2] = 255
+    elif name == "all_ignored":
+        mask[:] = 255
+    return image, mask
+
+
+class Scored(nn.Module):
+    """A network whose forward is its loss, as a task's is."""
+
+    def __init__(self, loss):
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 3, 1))
+        self.loss = loss
+        self.double()
+
+    def forward(self, image, mask):
+        value = self.loss(self.net(image), mask)
+        return sum(value.values()) if isinstance(value, dict) else value
+
+
+def gradient(model):
+    return torch.cat([p.grad.flatten() for p in model.parameters()])
+
+
+def work(rank, folder):
+    """Be one of two processes: save the loss and the gradient of each case."""
+    torch.set_num_threads(1)
+    distributed.init_process_group(
+        "gloo", f"file://{folder}/meeting", timedelta(seconds=60), world_size=2, rank=rank
+    )
+    found = {}
+    for name, loss in LOSSES.items():
+        for masks in MASKS:
+            model = DistributedDataParallel(Scored(loss))
+            image, mask = (each[2 * rank : 2 * rank + 2] for each in samples(masks))
+            value = model(image, mask)
+            value.backward()
+            found[name, masks] = (value.detach(), gradient(model))
+    if rank == 0:  # Alone: were it to wait for the other process, the test would time out.
+        with torch.no_grad():
+            image, mask = (each[:2] for each in samples("unequal_counts"))
+            found["alone"] = Scored(LOSSES["combined_safety"])(image, mask)
+    torch.save(found, Path(folder, f"{rank}.pt"))
+    distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[1])}
+    started = [
+        subprocess.Popen([sys.executable, __file__, str(rank), str(folder)], env=environment)
+        for rank in range(2)
+    ]
+    assert [process.wait(120) for process in started] == [0, 0]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("masks", MASKS)
+@pytest.mark.parametrize("name", LOSSES)
+def test_two_processes_train_as_one_with_the_double_batch(results, name, masks):
+    model = Scored(LOSSES[name])
+    value = model(*samples(masks))
+    value.backward()
+    values, gradients = zip(*(each[name, masks] for each in results), strict=True)
+    assert torch.stack(values).mean().item() == pytest.approx(value.item(), rel=1e-12, abs=1e-15)
+    for each in gradients:
+        assert torch.allclose(each, gradient(model), rtol=1e-9, atol=1e-14)
+    assert (gradient(model).abs().sum() > 0) == (masks != "all_ignored")
+
+
+def test_an_evaluation_does_not_wait_for_other_processes(results):
+    with torch.no_grad():
+        image, mask = (each[:2] for each in samples("unequal_counts"))
+        expected = Scored(LOSSES["combined_safety"])(image, mask)
+    assert results[0]["alone"].item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_one_process_sums_nothing():
+    value = torch.rand(3, requires_grad=True)
+    assert summed_over_processes(value) is value
+
+
+def test_the_mean_leaves_out_what_is_not_valid():
+    values = torch.tensor([1.0, 3.0, float("nan")], requires_grad=True)
+    mean = mean_over_valid(values, torch.tensor([True, True, False]))
+    mean.backward()
+    assert mean.item() == 2
+    assert values.grad.tolist() == [0.5, 0.5, 0]
+
+
+def test_the_mean_of_nothing_is_zero_with_zero_gradient():
+    values = torch.ones(3, requires_grad=True)
+    mean = mean_over_valid(values, torch.zeros(3, dtype=torch.bool))
+    mean.backward()
+    assert mean.item() == 0
+    assert values.grad.tolist() == [0, 0, 0]
+
+
+def test_a_ratio_to_nothing_is_zero():
+    assert ratio_of_sums(torch.tensor(3.0), torch.tensor(0.0)).item() == 0
+
+
+if __name__ == "__main__":
+    work(int(sys.argv[1]), sys.argv[2])
