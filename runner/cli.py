@@ -4,6 +4,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from runner import __version__, render
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     command = importlib.import_module(f"runner.commands.{arguments.command}")
     try:
+        arguments.plugin_hashes = _load_plugins(arguments.plugin)
         code: int = command.run(arguments)
         return code
     except RunnerError as error:
@@ -55,6 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+def _load_plugins(files: Sequence[Path]) -> dict[str, str]:
+    if not files:
+        return {}
+    from runner.language.plugins import load_plugins
+
+    return load_plugins(files)
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser; only the command that is asked for is imported."""
     parser = _Parser(
@@ -68,6 +78,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     for name, line in COMMANDS.items():
         own = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         own.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        own.add_argument(
+            "--plugin",
+            action="append",
+            default=[],
+            type=Path,
+            metavar="FILE.py",
+            help="own parts, registered by this file; repeatable",
+        )
         if name == asked:
             module = importlib.import_module(f"runner.commands.{name}")
             own.epilog = f"example: {module.EXAMPLE}"

@@ -44,14 +44,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="continue a run in its folder; 'auto' begins or continues --out",
     )
     parser.add_argument(
-        "--plugin",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE.py",
-        help="own parts; repeatable",
-    )
-    parser.add_argument(
         "--machine", type=Path, metavar="FILE", help="machine profile (or RUNNER_MACHINE)"
     )
     parser.add_argument(
@@ -67,8 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _resume(arguments, folder)
     if arguments.recipe is None:
         raise RecipeError(Problem("", "RECIPE", "name a recipe; runner list shows those there are"))
-    hashes = load_plugins(arguments.plugin)
-    return _train(arguments, _load(arguments), arguments.plugin, hashes, arguments.out, False)
+    plugins, hashes = arguments.plugin, arguments.plugin_hashes
+    return _train(arguments, _load(arguments), plugins, hashes, arguments.out, False)
 
 
 def _load(arguments: argparse.Namespace) -> Loaded:
@@ -109,7 +101,7 @@ def _resume(arguments: argparse.Namespace, folder: Path) -> int:
     hashes = load_plugins(plugins)
     loaded = load(str(folder / "recipe.yaml"))
     if arguments.resume == "auto" and arguments.recipe is not None:
-        asked = _load(arguments).run_fingerprint(load_plugins(arguments.plugin))
+        asked = _load(arguments).run_fingerprint(arguments.plugin_hashes)
         if asked != record.run_fingerprint:
             message = (
                 f"holds a run of {record.recipe} with other values (fingerprint "

@@ -1,6 +1,5 @@
 """From a checked recipe to a run: data first, then what their spec decides."""
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from runner.engine.distributed import Processes
 from runner.engine.history import EarlyStopping, Monitor
 from runner.engine.plan import Plan, make_plan
 from runner.engine.state import Run, TrainedGroup, seed_everything
-from runner.errors import Problem, RecipeError
+from runner.language.blame import blaming
 from runner.language.load import SAMPLE_PREFIX, Loaded
 from runner.language.machine import Machine
 from runner.language.recipe import Recipe
@@ -69,16 +68,25 @@ def assemble(
     recipe = loaded.recipe
     train = recipe.train
     seed_everything(train.seed, deterministic=train.deterministic, rank=processes.rank)
-    data = read_data(recipe, machine)
+    source = loaded.source
+    with blaming(source, "data"):
+        data = read_data(recipe, machine)
     data.spec.measured.values.update({k: tuple(v) for k, v in (measured or {}).items()})
-    _check_batch(train.batch_size, train.accumulate, processes.world)
-    sampler = recipe.sampler.build(data.splits["train"], train.batch_size)
-    plan = plan_of(recipe, len(sampler))
+    with blaming(source, "sampler"):
+        sampler = recipe.sampler.build(data.splits["train"], train.batch_size)
+        plan = plan_of(recipe, len(sampler), processes.world)
     # Weights are the same in every process; only what is random while training differs.
     torch.manual_seed(train.seed)
-    task: Task = recipe.task.build(data.spec).to(device)
+    with blaming(source, "task"):
+        task: Task = recipe.task.build(data.spec).to(device)
     seed_everything(train.seed, deterministic=train.deterministic, rank=processes.rank)
     workers = loader_workers(machine, processes)
+    with blaming(source, "optimizer"):
+        groups = trained_groups(task, recipe, plan)
+    with blaming(source, "metrics"):
+        build_metrics(recipe, data)  # Now, and not first at the first evaluation.
+    with blaming(source, "health"):
+        health = build_health(loaded)
 
     def train_batches(start_batch: int) -> Iterator[Batch]:
         return train_loader(
@@ -98,12 +106,12 @@ def assemble(
     run = Run(
         task=task,
         plan=plan,
-        groups=trained_groups(task, recipe, plan),
+        groups=groups,
         train_batches=train_batches,
         monitor=Monitor(recipe.monitor.metric, recipe.monitor.mode),
         val_batches=_evaluation_batches(data.splits["val"], recipe, workers, processes, device),
         metrics=lambda: build_metrics(recipe, data),
-        health=build_health(loaded),
+        health=health,
         device=device,
         precision=train.precision,
         lr_scale=train.lr_scale,
@@ -137,7 +145,7 @@ def read_data(recipe: Recipe, machine: Machine) -> Data:
     return data
 
 
-def plan_of(recipe: Recipe, draws_per_epoch: int) -> Plan:
+def plan_of(recipe: Recipe, draws_per_epoch: int, processes: int = 1) -> Plan:
     """Return the plan of a recipe whose sampler draws so many samples an epoch."""
     train = recipe.train
     return make_plan(
@@ -151,6 +159,7 @@ def plan_of(recipe: Recipe, draws_per_epoch: int) -> Plan:
         evaluate_every_epochs=train.evaluate_every.epochs,
         evaluate_every_steps=train.evaluate_every.steps,
         log_every=train.log_every,
+        processes=processes,
     )
 
 
@@ -161,7 +170,8 @@ def trained_groups(task: Task, recipe: Recipe, plan: Plan) -> list[TrainedGroup]
 
 def _trained_group(name: str, group: Group, recipe: Recipe, plan: Plan) -> TrainedGroup:
     optimizer = (group.optimizer or recipe.optimizer).build(group.parameters)
-    rate = max(each["initial_lr"] for each in optimizer.param_groups)
+    # Not of a param group: those may carry multipliers.
+    rate = optimizer.defaults["lr"]
     horizon = Horizon(plan.written_steps, plan.written_epochs, rate, recipe.monitor.mode)
     schedule = (group.schedule or recipe.schedule).build(horizon)
     clip = recipe.train.clip_norm if group.clip_norm is None else group.clip_norm
@@ -197,17 +207,3 @@ def _evaluation_batches(
         world=processes.world,
         pin_memory=device.type == "cuda",
     )
-
-
-def _check_batch(batch_size: int, accumulate: int, world: int) -> None:
-    if batch_size % world == 0:
-        return
-    effective = batch_size * accumulate
-    larger = math.lcm(batch_size, world)
-    keep = f"train.batch_size: {larger}"
-    if effective % larger == 0:
-        keep += f" and train.accumulate: {effective // larger} keep the effective batch"
-    else:
-        keep += f" is the next that does (effective batch {effective} now)"
-    message = f"{batch_size} samples cannot be shared by {world} processes; {keep}"
-    raise RecipeError(Problem("", "train.batch_size", message))

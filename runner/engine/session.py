@@ -19,6 +19,7 @@ from runner.engine.state import restore
 from runner.engine.tracking import TrackedRun, Tracker, open_tracker
 from runner.errors import RunnerError
 from runner.events import Evaluated, Event, Finding, Finished, Saved
+from runner.language.blame import blaming
 from runner.language.dump import to_yaml
 from runner.language.load import Loaded
 from runner.language.machine import Machine
@@ -127,9 +128,10 @@ class Session:
             # Only now: a recipe or data that are wrong leave no folder behind.
             self.folder = self.folder or self._create(path)
             reyield = self._begin(self.folder, checkpoint, device_words(device))
-        for event in train(run, reyield_saved=reyield):
-            self._write(event)
-            yield event
+        with blaming(request.loaded.source):
+            for event in train(run, reyield_saved=reyield):
+                self._write(event)
+                yield event
 
     def _device_name(self) -> str:
         asked, profile = self.request.device, self.request.machine.device
