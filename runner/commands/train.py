@@ -128,9 +128,9 @@ def _train(
 
     profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
     recipe = loaded.recipe
-    render.note(
-        f"{loaded.name}: scale {loaded.scale}, data {recipe.root}, seed {recipe.train.seed}"
-    )
+    scale = f"{loaded.name}: scale {loaded.scale}, data {recipe.root}, seed {recipe.train.seed}"
+    if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun, one speaks
+        render.note(scale)
 
     def judge(end: Any, best: Any) -> list[dict[str, Any]]:
         return check_expectations(recipe.expect, recipe.scale, end=end, best=best)
@@ -149,6 +149,7 @@ def _train(
                 stop_requested=stop_requested,
                 judge=judge,
                 is_strict=arguments.strict,
+                warn=render.note,
             )
         )
         _tell(session, is_quiet=arguments.quiet)

@@ -48,6 +48,7 @@ class Request:
         judge: holds the last and the best evaluation against what the recipe expects; its rows
             go to ``run.json``, each with ``met``.
         is_strict: whether an unmet expectation is an error.
+        warn: told what the user should know and need not mend.
     """
 
     loaded: Loaded
@@ -61,6 +62,7 @@ class Request:
     stop_requested: Callable[[], bool] = lambda: False
     judge: Callable[[Mapping[str, float], Mapping[str, float]], list[dict[str, Any]]] = _no_rows
     is_strict: bool = False
+    warn: Callable[[str], None] = lambda _: None
 
 
 class Session:
@@ -123,6 +125,8 @@ class Session:
         run = self.assembled.run
         if checkpoint is not None:
             restore(run, checkpoint.state)
+            for problem in checkpoint.problems if self.processes.is_main else ():
+                request.warn(f"{problem}; going on from {checkpoint.name}, the one before")
         reyield = False
         if self.processes.is_main:
             # Only now: a recipe or data that are wrong leave no folder behind.
@@ -132,6 +136,8 @@ class Session:
             for event in train(run, reyield_saved=reyield):
                 self._write(event)
                 yield event
+        # Only the main process was told how it ended.
+        self.exit_code = self.processes.gather(self.exit_code)[0]
 
     def _device_name(self) -> str:
         asked, profile = self.request.device, self.request.machine.device

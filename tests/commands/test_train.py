@@ -1,0 +1,196 @@
+"""``runner train`` as users and schedulers see it: folders, exit codes, resume, processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.cli import main
+
+SMOKE = ["uav_baseline", "--smoke", "--device", "cpu", "--quiet"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RUNNER_MACHINE", raising=False)
+    Path("machine.yaml").write_text(f"workers: 0\nruns: {tmp_path / 'runs'}\n")
+
+
+def train(*words: str) -> int:
+    return main(["train", *words, "--machine", "machine.yaml"])
+
+
+def record(folder: str | Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((Path(folder) / "run.json").read_text())
+    return found
+
+
+def test_run_folder_holds_what_the_contract_says(capsys):
+    assert train(*SMOKE, "--set", "train.log_every=2", "--seed", "3") == 0
+    [folder] = Path("runs/uav_baseline").iterdir()
+    assert str(folder) in capsys.readouterr().out
+    names = {
+        "run.json",
+        "recipe.yaml",
+        "events.jsonl",
+        "metrics.csv",
+        "checkpoints",
+        "panels",
+        "tensorboard",
+    }
+    assert names <= {path.name for path in folder.iterdir()}
+    told = record(folder)
+    assert (told["state"], told["exit_code"], told["scale"], told["seed"]) == (
+        "done",
+        0,
+        "smoke",
+        3,
+    )
+    assert told["overrides"] == ["train.log_every=2"]
+    assert told["best"]["checkpoint"] in {path.name for path in (folder / "checkpoints").iterdir()}
+    types = [
+        json.loads(line)["type"] for line in (folder / "events.jsonl").read_text().splitlines()
+    ]
+    assert types[0] == "started"
+    assert types[-1] == "finished"
+    assert {"stepped", "evaluated", "saved"} <= set(types)
+
+
+def test_used_folder_is_refused_and_auto_returns_at_once():
+    assert train(*SMOKE, "--out", "run") == 0
+    before = record("run")
+    assert train(*SMOKE, "--out", "run") == 2
+    assert train(*SMOKE, "--out", "run", "--resume", "auto") == 0
+    assert record("run") == before
+
+
+def test_auto_refuses_a_folder_of_other_values(capsys):
+    assert train(*SMOKE, "--out", "run") == 0
+    assert train(*SMOKE, "--out", "run", "--resume", "auto", "--seed", "9") == 2
+    assert "fingerprint" in capsys.readouterr().err
+
+
+def test_resume_takes_no_other_values(capsys):
+    assert train(*SMOKE, "--out", "run") == 0
+    assert main(["train", "--resume", "run", "--seed", "9"]) == 2
+    assert "leave out seed" in capsys.readouterr().err
+    assert main(["train", "--resume", "nowhere"]) == 2
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_wrong_data_exit_3_and_leave_no_folder(name, capsys):
+    Path("empty").mkdir()
+    assert train(*SMOKE, "--data", name, "--out", "run") == 3
+    assert name in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+def test_device_that_is_not_there_exits_7(monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert train("uav_baseline", "--smoke", "--device", "cuda") == 7
+    assert "--device cpu" in capsys.readouterr().err
+
+
+def test_folder_that_cannot_be_written_exits_7(capsys):
+    Path("file").write_text("")
+    assert train(*SMOKE, "--out", "file/run") == 7
+    assert "file/run" in capsys.readouterr().err
+
+
+def test_unmet_expectation_exits_4_only_when_strict():
+    draft = "extends: uav_baseline\nexpect: [{metric: val/miou, min: 2.0, scale: smoke}]\n"
+    Path("hope.yaml").write_text(draft)
+    words = ["hope.yaml", *SMOKE[1:]]
+    assert train(*words, "--out", "mild") == 0
+    assert train(*words, "--out", "strict", "--strict") == 4
+    for folder in ("mild", "strict"):
+        [row] = record(folder)["expectations"]
+        assert (row["metric"], row["wanted"], row["met"]) == ("val/miou", ">= 2", False)
+
+
+def test_critical_rule_that_stops_exits_5():
+    draft = (
+        "extends: uav_baseline\nhealth: {dead_class: {grace: 0.0, at_most: 0.99, stops: true}}\n"
+    )
+    Path("frail.yaml").write_text(draft)
+    assert train("frail.yaml", *SMOKE[1:], "--out", "run") == 5
+    told = record("run")
+    assert (told["state"], told["exit_code"]) == ("stopped", 5)
+    assert train("frail.yaml", *SMOKE[1:], "--out", "run", "--resume", "auto") == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_preempted_run_exits_75_and_resumes(number):
+    steps = ["--set", "train.compress_to_steps=400", "--set", "train.log_every=1"]
+    words = [sys.executable, "-m", "runner", "train", *SMOKE, *steps, "--out", "run"]
+    process = subprocess.Popen([*words, "--resume", "auto", "--machine", "machine.yaml"])
+    deadline = time.monotonic() + 120
+    while not Path("run/events.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(60) == 75
+    told = record("run")
+    assert (told["state"], told["exit_code"]) == ("preempted", 75)
+    assert list(Path("run/checkpoints").glob("step-*.pt"))
+
+
+def test_run_folder_in_use_exits_6():
+    from runner.engine.folder import RunFolder, RunRecord
+
+    with RunFolder.create(Path("run"), RunRecord(id="a", recipe="b"), "x: 1\n"):
+        assert main(["train", "--resume", "run"]) in (2, 6)
+        Path("run/recipe.yaml").write_text(Path(_flat()).read_text())
+        assert main(["train", "--resume", "run"]) == 6
+
+
+def _flat() -> str:
+    assert train(*SMOKE, "--out", "other") == 0
+    return "other/recipe.yaml"
+
+
+def test_damaged_checkpoint_is_named_and_the_one_before_is_used(capsys):
+    assert train(*SMOKE, "--out", "run") == 0
+    whole = (Path("run/checkpoints/step-00000002.pt")).read_bytes()
+    Path("run/checkpoints/step-00000002.pt").write_bytes(whole[: len(whole) // 2])
+    told = record("run")
+    told.update(state="running", exit_code=None)
+    Path("run/run.json").write_text(json.dumps(told))
+    capsys.readouterr()
+    assert main(["train", "--resume", "run", "--quiet", "--machine", "machine.yaml"]) == 0
+    said = capsys.readouterr().err
+    assert "step-00000002.pt" in said
+    assert "damaged" in said
+    assert record("run")["state"] == "done"
+
+
+def test_two_processes_train_one_run():
+    words = [
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "runner",
+        "train",
+        *SMOKE,
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *words, "--out", "run", "--machine", "machine.yaml"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert record("run")["state"] == "done"
+    alone = [*SMOKE, "--out", "alone"]
+    assert train(*alone) == 0
+
+    def row(folder: str) -> dict[str, float]:
+        lines = [json.loads(line) for line in Path(folder, "events.jsonl").read_text().splitlines()]
+        return next(each for each in lines if each["type"] == "evaluated")["values"]
+
+    # Every term is a mean over pixels or a Dice over the batch: the same, up to rounding.
+    assert row("run") == pytest.approx(row("alone"), rel=1e-3, abs=1e-4)
