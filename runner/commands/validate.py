@@ -7,6 +7,7 @@ from runner import render
 from runner.errors import Problem, RecipeError
 from runner.language.load import load_written
 from runner.language.source import published
+from runner.language.versions import check_published
 
 EXAMPLE = "runner validate uav_fixed my_recipe.yaml"
 
@@ -27,6 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     for reference in arguments.recipes or published():
         try:
             loaded = load_written(reference)
+            if problems := check_published(loaded):
+                raise RecipeError(problems)
             fingerprints[reference] = loaded.recipe_fingerprint
         except RecipeError as error:
             found[reference] = list(error.problems)
