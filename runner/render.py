@@ -29,6 +29,18 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def show_progress_of(room: str) -> None:
+    """Print what a room of the house logs, such as a conversion that takes minutes."""
+    import logging
+
+    logger = logging.getLogger(room)
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+
 def table(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
     """Return rows in columns, the first left and the others right aligned."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -143,9 +143,8 @@ def wrong_in_parts(package: Path) -> list[str]:
             continue
         is_at_top = not each.is_local and not each.is_for_types
         is_heavy = each.target.split(".")[0] not in PARTS_IMPORT
-        if each.own_layer == "parts" or (
-            is_at_top and (is_heavy or each.own_layer in ONLY_IN_FACTORIES)
-        ):
+        is_other = each.own_layer == "parts" and not each.own.startswith(f"{each.module}.")
+        if is_other or (is_at_top and (is_heavy or each.own_layer in ONLY_IN_FACTORIES)):
             found.append(str(each))
     return found
 

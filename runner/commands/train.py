@@ -135,6 +135,7 @@ def _train(
     def judge(end: Any, best: Any) -> list[dict[str, Any]]:
         return check_expectations(recipe.expect, recipe.scale, end=end, best=best)
 
+    render.show_progress_of("runner.data")
     with _stop_on_signals() as stop_requested:
         session = Session(
             Request(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,8 +117,8 @@ def tiles_of(shape: Sequence[int], size: Sequence[int]) -> tuple[Tile, ...]:
 
 
 def cut_out(
-    array: NDArray[np.uint8], corner: Sequence[int], size: Sequence[int], fill: int
-) -> NDArray[np.uint8]:
+    array: NDArray[Any], corner: Sequence[int], size: Sequence[int], fill: float
+) -> NDArray[Any]:
     """Return a crop in memory of its own, padded at its far edges where the array ends.
 
     Args:
@@ -129,7 +130,7 @@ def cut_out(
     part = array[tuple(slice(at, at + edge) for at, edge in zip(corner, size, strict=True))]
     if part.shape[: len(size)] == tuple(size):
         return np.array(part)
-    crop = np.full((*size, *array.shape[len(size) :]), fill, np.uint8)
+    crop = np.full((*size, *array.shape[len(size) :]), fill, array.dtype)
     crop[tuple(slice(edge) for edge in part.shape[: len(size)])] = part
     return crop
 

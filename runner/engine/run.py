@@ -199,9 +199,11 @@ def loader_workers(machine: Machine, processes: Processes) -> int:
 def _evaluation_batches(
     split: Split, recipe: Recipe, workers: int, processes: Processes, device: torch.device
 ) -> Any:
+    share = max(1, recipe.train.batch_size // processes.world)
     return evaluation_loader(
         split,
-        batch_size=max(1, recipe.train.batch_size // processes.world),
+        # Whole volumes differ in shape: such a split says that it is looked at one by one.
+        batch_size=min(share, getattr(split, "largest_batch", share)),
         workers=min(workers, 2),
         rank=processes.rank,
         world=processes.world,

@@ -31,12 +31,14 @@ class ConfusionMatrix:
         self._counts: Tensor | None = None
 
     def update(self, outputs: Outputs, batch: Batch) -> None:
-        """Count a batch, on its device."""
+        """Count a batch, on the device of its logits."""
         assert outputs.logits is not None, "a confusion matrix counts a segmentation's logits"
         classes = len(self._classes)
         # On a CPU max finds the class ten times faster than argmax.
-        mask, predicted = batch.target["mask"].long(), outputs.logits.max(1).indices
-        is_labelled = batch.is_labelled.view(-1, *[1] * (mask.ndim - 1))
+        predicted = outputs.logits.max(1).indices
+        # The logits of a volume too large for the device are on the CPU.
+        mask = batch.target["mask"].to(predicted.device).long()
+        is_labelled = batch.is_labelled.to(predicted.device).view(-1, *[1] * (mask.ndim - 1))
         row = torch.where((mask != IGNORE) & is_labelled, mask, classes)
         counts = count_codes((row * classes + predicted).flatten(1), (classes + 1) * classes)
         self._counts = counts if self._counts is None else self._counts + counts

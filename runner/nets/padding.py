@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -10,7 +11,8 @@ class PaddedToStride(nn.Module):
     """Pads the input until the stride divides its edges; crops the logits back.
 
     Attributes:
-        model: maps (B, C, *spatial) to (B, K, *spatial) where the stride divides each edge.
+        model: maps (B, C, *spatial) to (B, K, *spatial), or a tuple of such, where the stride
+            divides each edge.
         stride: in pixels.
     """
 
@@ -19,19 +21,25 @@ class PaddedToStride(nn.Module):
         self.model = model
         self.stride = stride
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return logits of the image's own size.
 
         Args:
             image: (B, C, *spatial) float, of any size.
-        Returns: (B, K, *spatial).
+        Returns: (B, K, *spatial), or a tuple of such where the model gives one.
         """
         size = image.shape[2:]
-        logits: Tensor = self.model(padded(image, self.stride))
-        if logits.shape[2:] == size:
-            return logits
-        crop = [slice(edge) for edge in size]
-        return logits[(slice(None), slice(None), *crop)]
+        predicted: Tensor | tuple[Tensor, ...] = self.model(padded(image, self.stride))
+        if isinstance(predicted, tuple):
+            return tuple(_cropped(each, size) for each in predicted)
+        return _cropped(predicted, size)
+
+
+def _cropped(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the first pixels along each edge."""
+    if logits.shape[2:] == torch.Size(size):
+        return logits
+    return logits[(slice(None), slice(None), *[slice(edge) for edge in size])]
 
 
 def padded(image: Tensor, stride: int) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from runner.contracts import DataSpec, Loss
+from runner.errors import Problem, RecipeError
 from runner.registry import LossPart, Strict, losses
 
 NotNegative = Annotated[float, Field(ge=0)]
@@ -137,20 +138,113 @@ def dice(_: DataSpec, /, *, smooth: Positive = 1.0) -> Loss:
 
 
 @losses.register
+def binary_dice(spec: DataSpec, /, *, smooth: Positive = 1e-5) -> Loss:
+    """One minus the soft Dice overlap of the foreground, summed over the batch.
+
+    Args:
+        smooth: added to numerator and denominator, in voxels.
+    """
+    from runner.nets.binary_losses import BinaryDice, check_is_binary
+
+    check_is_binary(spec, "binary_dice")
+    return BinaryDice(smooth)
+
+
+@losses.register
+def binary_focal(
+    spec: DataSpec,
+    /,
+    *,
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.25,
+    gamma: NotNegative = 2.0,
+    alpha_mode: Literal["constant", "balanced"] = "balanced",
+    background_weight: NotNegative = 1.0,
+    foreground_weight: NotNegative = 1.0,
+) -> Loss:
+    """Focal loss of the foreground against the background, averaged over voxels.
+
+    Args:
+        alpha: of the foreground; what it is of the background, the mode says.
+        gamma: exponent; the larger, the less do easy voxels count.
+        alpha_mode: balanced gives the background 1 - alpha, constant the same alpha, which then
+            only scales the loss.
+        background_weight: factor of the background's voxels, beside alpha.
+        foreground_weight: factor of the foreground's voxels, beside alpha.
+    """
+    from runner.nets.binary_losses import BinaryFocal, check_is_binary
+
+    check_is_binary(spec, "binary_focal")
+    of_background = 1 - alpha if alpha_mode == "balanced" else alpha
+    return BinaryFocal(of_background * background_weight, alpha * foreground_weight, gamma)
+
+
+@losses.register
+def surface_boundary(
+    spec: DataSpec, /, *, near_voxels: NotNegative = 3.0, far_voxels: Positive = 5.0
+) -> Loss:
+    """Cross-entropy in and near the foreground, weighted by the distance to it.
+
+    Args:
+        near_voxels: distance up to which a voxel has full weight, as the foreground itself has.
+        far_voxels: distance from which it has none; between the two the weight falls linearly.
+    """
+    from runner.errors import Problem, RecipeError
+    from runner.nets.binary_losses import SurfaceBoundary, check_is_binary
+
+    check_is_binary(spec, "surface_boundary")
+    if near_voxels >= far_voxels:
+        message = f"must be above near_voxels, but {far_voxels:g} is not above {near_voxels:g}"
+        raise RecipeError(Problem("", "far_voxels", message))
+    return SurfaceBoundary(near_voxels, far_voxels)
+
+
+@losses.register
+def cldice(
+    spec: DataSpec,
+    /,
+    *,
+    iterations: Annotated[int, Field(ge=1)] = 3,
+    smooth: Positive = 1.0,
+) -> Loss:
+    """One minus the overlap of the masks' skeletons; 0 where all is predicted foreground.
+
+    Args:
+        iterations: of the thinning; half the width of the thickest foreground, in voxels.
+        smooth: added to numerators and denominators, in voxels.
+    """
+    from runner.nets.binary_losses import CenterlineDice, check_is_binary
+
+    check_is_binary(spec, "cldice")
+    return CenterlineDice(iterations, smooth)
+
+
+@losses.register
+def connectivity(spec: DataSpec, /) -> Loss:
+    """Mean squared error of the masks, both dilated by a voxel."""
+    from runner.nets.binary_losses import Connectivity, check_is_binary
+
+    check_is_binary(spec, "connectivity")
+    return Connectivity()
+
+
+@losses.register
 def weighted_sum(
     spec: DataSpec,
     /,
     *,
     terms: Annotated[
-        dict[Annotated[str, Field(pattern=r"^\w+$")], Term],
+        dict[Annotated[str, Field(pattern=r"^\w+$")], Term | None],
         Field(min_length=1),
     ],
 ) -> Loss:
     """Several losses, each with its weight and shown under its name.
 
     Args:
-        terms: name to weight and loss.
+        terms: name to weight and loss; null takes a base's term out.
     """
     from runner.nets.weighted_sum import WeightedSum
 
-    return WeightedSum({name: (term.weight, term.loss.build(spec)) for name, term in terms.items()})
+    kept = {name: term for name, term in terms.items() if term is not None}
+    if not kept:
+        raise RecipeError(Problem("", "terms", "every term is null; keep at least one"))
+    return WeightedSum({name: (term.weight, term.loss.build(spec)) for name, term in kept.items()})

@@ -33,3 +33,44 @@ def confusion_matrix(
         message = "this metric reports another figure under this name; choose another"
         raise RecipeError([Problem("", f"rates.{name}", message) for name in taken])
     return ConfusionMatrix(spec.classes, class_pairs(rates, spec, key="rates"))
+
+
+@metrics.register
+def binary_overlap(spec: DataSpec, /, *, target: str = "mask") -> Metric:
+    """Dice and IoU of the foreground, its predicted and labelled shares, spread of probability.
+
+    Args:
+        target: what the data set gives that predictions are compared with.
+    """
+    from runner.nets.binary_losses import check_is_binary
+    from runner.nets.binary_overlap import BinaryOverlap
+
+    check_is_binary(spec, "binary_overlap")
+    return BinaryOverlap(target)
+
+
+@metrics.register
+def surface_score(
+    spec: DataSpec,
+    /,
+    *,
+    target: str = "mask",
+    tolerance_voxels: Annotated[float, Field(ge=0)] = 2.0,
+    variation_factor: Annotated[float, Field(ge=0)] = 0.3,
+) -> Metric:
+    """Score of the Vesuvius surface competition: surface Dice, topology, variation of information.
+
+    Args:
+        target: what the data set gives that predictions are compared with.
+        tolerance_voxels: distance within which surfaces agree.
+        variation_factor: of the variation of information, in 1 / (1 + factor * variation).
+    """
+    from runner.errors import Problem, RecipeError
+    from runner.nets.binary_losses import check_is_binary
+    from runner.nets.surface_score import SurfaceScore
+
+    check_is_binary(spec, "surface_score")
+    if spec.dimensions != 3:
+        message = "surface_score is of volumes, but the data are images; use binary_overlap"
+        raise RecipeError(Problem("", "name", message))
+    return SurfaceScore(target, tolerance_voxels, variation_factor)

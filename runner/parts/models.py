@@ -82,6 +82,8 @@ def conv_unet(
     groups: Annotated[int, Field(gt=0)] | None = None,
     activation: Literal["relu", "leaky_relu"] = "relu",
     convolutions_per_level: Literal[1, 2] = 2,
+    residual: bool = False,
+    deep_supervision: bool = False,
 ) -> nn.Module:
     """Small U-Net of plain convolutions, for images and volumes.
 
@@ -91,6 +93,8 @@ def conv_unet(
         groups: of norm group, at most; 32 where not set, always four channels or more in each.
         activation: after each norm; the leaky slope is 0.01.
         convolutions_per_level: on the way down and on the way up.
+        residual: whether each block on the way down adds its input to its output.
+        deep_supervision: whether coarser levels are trained too, at half the weight of the next.
     """
     from runner.errors import Problem, RecipeError
     from runner.nets.conv_unet import ConvUNet
@@ -103,5 +107,6 @@ def conv_unet(
     model = ConvUNet(
         spec.channels, len(spec.classes), spec.dimensions, widths, norm, activation,
         convolutions_per_level, groups or MOST_GROUPS,
+        residual=residual, deep_supervision=deep_supervision,
     )  # fmt: skip
     return PaddedToStride(model, model.stride)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from runner.registry import samplers
 
 if TYPE_CHECKING:
     from runner.contracts import Sampler, Split
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        message = f"{list(ends)} is a range: write the smaller end first"
+        raise PydanticCustomError("range", "{reason}", {"reason": message})
+    return ends
 
 
 @samplers.register
@@ -78,3 +88,74 @@ def rare_class_crops(
         raise RecipeError(problems)
     cut = CentredCut(tuple(known[name] for name in classes), probability)
     return Shuffled(len(split), crops_per_image, cut)
+
+
+@samplers.register
+def random_patches(
+    split: Split,
+    _batch_size: int,
+    /,
+    *,
+    patches_per_volume: Annotated[int, Field(ge=1)] = 1,
+) -> Sampler:
+    """Patches anywhere, every position equally likely; all patches of an epoch are shuffled.
+
+    Args:
+        patches_per_volume: patches of each volume in an epoch.
+    """
+    from runner.data.crops import UniformCut
+    from runner.data.drawing import Shuffled
+
+    return Shuffled(len(split), patches_per_volume, UniformCut())
+
+
+@samplers.register
+def foreground_patches(
+    split: Split,
+    _batch_size: int,
+    /,
+    *,
+    tries: Annotated[int, Field(ge=1)] = 10,
+    target: Share = 0.5,
+    accepted: Annotated[tuple[Share, Share], AfterValidator(_ascending)] = (0.3, 0.7),
+    patches_per_volume: Annotated[int, Field(ge=1)] = 1,
+) -> Sampler:
+    """The best of several random patches by their share of foreground, every class but the first.
+
+    Args:
+        tries: patches looked at, at most.
+        target: share of foreground among all voxels that is best.
+        accepted: the first patch with a share from here to there is taken at once.
+        patches_per_volume: patches of each volume in an epoch.
+    """
+    from runner.data.drawing import Shuffled
+    from runner.data.patches import ForegroundCut
+    from runner.errors import Problem, RecipeError
+
+    if not accepted[0] <= target <= accepted[1]:
+        message = f"{target:g} is not within accepted: {list(accepted)}; widen it, or move target"
+        raise RecipeError(Problem("", "sampler.params.target", message))
+    return Shuffled(len(split), patches_per_volume, ForegroundCut(tries, target, accepted))
+
+
+@samplers.register
+def balanced_patches(
+    split: Split,
+    _batch_size: int,
+    /,
+    *,
+    tries: Annotated[int, Field(ge=1)] = 10,
+    patches_per_volume: Annotated[int, Field(ge=1)] = 1,
+) -> Sampler:
+    """In turns a patch around a voxel of foreground, every class but the first, and one anywhere.
+
+    Args:
+        tries: patches that are searched for foreground, at most.
+        patches_per_volume: patches of each volume in an epoch.
+    """
+    from runner.data.crops import UniformCut
+    from runner.data.drawing import Shuffled
+    from runner.data.patches import Alternating, AroundForegroundCut
+
+    order = Shuffled(len(split), patches_per_volume)
+    return Alternating(order, (AroundForegroundCut(tries), UniformCut()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -26,6 +26,8 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
 
 FactorRange = Annotated[tuple[Factor, Factor], AfterValidator(_ascending)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(_ascending)]
+Deviation = Annotated[float, Field(ge=0)]
+DeviationRange = Annotated[tuple[Deviation, Deviation], AfterValidator(_ascending)]
 
 
 @transforms.register
@@ -123,3 +125,68 @@ def noise(*, std: ShareRange = (0.01, 0.05), probability: Probability = 0.2) -> 
     from runner.data import augmentation
 
     return augmentation.noise(std, probability)
+
+
+@transforms.register
+def flip_volume(
+    *, depth: Probability = 0.5, height: Probability = 0.5, width: Probability = 0.5
+) -> Transform:
+    """Mirror volume and mask.
+
+    Args:
+        depth: probability of swapping first and last slice.
+        height: probability of swapping top and bottom.
+        width: probability of swapping left and right.
+    """
+    from runner.data.volumes_augmentation import FlipVolume
+
+    return FlipVolume(depth, height, width)
+
+
+@transforms.register
+def rotate90_volume(
+    *, probability: Probability = 0.75, axes: Literal["plane", "all"] = "plane"
+) -> Transform:
+    """Turn volume and mask by a random multiple of 90 degrees; the turned edges must be equal.
+
+    Args:
+        probability: of drawing one of the four turns, none among them.
+        axes: plane: of height and width; all: of any two axes, for patches that are cubes.
+    """
+    from runner.data.volumes_augmentation import Rotate90Volume
+
+    return Rotate90Volume(probability, axes)
+
+
+@transforms.register
+def intensity(
+    *,
+    brightness: Annotated[float, Field(ge=0)] = 0.1,
+    contrast: Share = 0.2,
+    gamma: FactorRange = (0.8, 1.25),
+    probability: Probability = 0.5,
+) -> Transform:
+    """Change gamma, contrast and brightness of the image, in this order.
+
+    Args:
+        brightness: largest shift, either way, in units of the normalised image.
+        contrast: largest change of the factor around the crop's mean, either way.
+        gamma: smallest and largest exponent between the crop's darkest and lightest value.
+        probability: that a sample is changed.
+    """
+    from runner.data.volumes_augmentation import Intensity
+
+    return Intensity(brightness, contrast, gamma, probability)
+
+
+@transforms.register
+def noise_volume(*, std: DeviationRange = (0.0, 0.1), probability: Probability = 0.2) -> Transform:
+    """Add Gaussian noise to the image, to each voxel its own.
+
+    Args:
+        std: smallest and largest standard deviation, in units of the normalised image.
+        probability: that a sample is changed.
+    """
+    from runner.data.volumes_augmentation import NoiseVolume
+
+    return NoiseVolume(std, probability)

@@ -1,12 +1,15 @@
 """Segmentation of images and volumes: one class, whatever the number of dimensions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from runner.contracts import IGNORE, Batch, DataSpec, Loss, Progress
+from runner.nets.deep_supervision import deeply_supervised_terms
+from runner.nets.sliding_window import SlidingWindow, blended_logits
 from runner.task import Outputs, Task, named_terms, normalised
 from runner.tasks.segmentation_panels import panel
 
@@ -15,37 +18,54 @@ class Segmentation(Task):
     """Trains a model's logits against masks; unlabelled samples are ignored.
 
     Attributes:
-        model: (B, C, *spatial) to (B, K, *spatial).
+        model: (B, C, *spatial) to (B, K, *spatial); in training it may give a tuple of such, the
+            finest first, and is then trained on all of them.
         loss: of logits and mask.
         loss_name: names the term of a loss that has only one.
+        window: by which larger images are predicted in an evaluation; None for at once.
     """
 
-    def __init__(self, spec: DataSpec, model: nn.Module, loss: Loss, *, loss_name: str) -> None:
+    def __init__(
+        self,
+        spec: DataSpec,
+        model: nn.Module,
+        loss: Loss,
+        *,
+        loss_name: str,
+        window: SlidingWindow | None = None,
+    ) -> None:
         super().__init__(spec)
         self.model = model
         self.loss = loss
         self.loss_name = loss_name
+        self.window = window
 
     def logits(self, batch: Batch) -> Tensor:
-        """Return the model's, (B, K, *spatial)."""
-        image = normalised(batch, channels_last=is_channels_last(self.model))
-        logits: Tensor = self.model(image)
-        return logits
+        """Return the model's, (B, K, *spatial), of one forward pass."""
+        predicted = self._predicted(batch)
+        return predicted[0] if isinstance(predicted, tuple) else predicted
 
     def losses(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
         """Return the loss's weighted terms."""
         del progress  # A segmentation loss is the same throughout the training.
-        return self._terms(self.logits(batch), batch)
+        predicted = self._predicted(batch)
+        if isinstance(predicted, tuple):
+            mask = labelled_mask(batch)
+            return deeply_supervised_terms(self.loss_name, self.loss, predicted, mask)
+        return self._terms(predicted, batch)
 
     def outputs(self, batch: Batch) -> Outputs:
-        """Return logits."""
-        return Outputs(logits=self.logits(batch))
+        """Return logits, of a large image by windows."""
+        return Outputs(logits=self._evaluated_logits(batch))
 
     def assess(self, batch: Batch, progress: Progress) -> tuple[dict[str, Tensor], Outputs]:
-        """Return losses and outputs of one forward pass."""
+        """Return losses and outputs of one prediction."""
         del progress
-        logits = self.logits(batch)
-        return self._terms(logits, batch), Outputs(logits=logits)
+        logits = self._evaluated_logits(batch)
+        terms = self._terms(logits, batch)
+        # A volume too large for the device was put together, and scored, on the CPU.
+        moved = {name: term.to(batch.image.device) for name, term in terms.items()}
+        return moved, Outputs(logits=logits)
 
     def panels(self, batch: Batch, outputs: Outputs) -> Sequence[np.ndarray]:
         """Return image, truth and prediction of each sample side by side, (H, 3 W, 3) uint8.
@@ -61,8 +81,31 @@ class Segmentation(Task):
         arrays = (each.cpu().numpy() for each in (image, mask, predicted))
         return [panel(*each) for each in zip(*arrays, strict=True)]
 
+    def _predicted(self, batch: Batch) -> Tensor | tuple[Tensor, ...]:
+        image = normalised(batch, channels_last=is_channels_last(self.model))
+        predicted: Tensor | tuple[Tensor, ...] = self.model(image)
+        return predicted
+
+    def _evaluated_logits(self, batch: Batch) -> Tensor:
+        window = self.window
+        if window is None or not window.is_exceeded_by(batch.image.shape[2:]):
+            return self.logits(batch)
+
+        def of_sample(number: int) -> Tensor:
+            own = slice(number, number + 1)
+            sample = replace(batch, mean=batch.mean[own], std=batch.std[own])
+            # Normalised window by window: as float32 a whole volume takes four times its bytes.
+            return blended_logits(
+                lambda patches: self.logits(replace(sample, image=patches)),
+                batch.image[number],
+                window,
+            )
+
+        return torch.stack([of_sample(number) for number in range(len(batch))])
+
     def _terms(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
-        return named_terms(self.loss_name, self.loss(logits, labelled_mask(batch)))
+        mask = labelled_mask(batch).to(logits.device)
+        return named_terms(self.loss_name, self.loss(logits, mask))
 
 
 def labelled_mask(batch: Batch) -> Tensor:

@@ -208,6 +208,9 @@ def test_a_rule_has_nothing_to_say_before_the_first_event(name):
         "plateau": PLATEAU, "overfit_gap": {"warning": 0.1}, "high_loss": {"times_first": 3.0},
         "loss_falling": {"window": 0.1, "good_drop": 0.0, "warning_rise": 0.1},
         "gradient_norm": {"exploding": 10.0, "vanishing": 0.05},
+        "loss_below": {"below": 0.3, "by_epoch": 10.0},
+        "loss_improves": {"by": 0.1, "within_epochs": 50.0},
+        "foreground_ratio": {}, "prediction_variance": {}, "constant_predictor": {},
     }  # fmt: skip
     assert said(name, params[name]) == []
     assert said(name, params[name], stepped(0, loss=1.0)) == []

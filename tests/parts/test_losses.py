@@ -136,3 +136,20 @@ def test_a_weighted_sum_dumps_what_was_written():
         "params": {"smooth": 1.0},
     }
     assert losses.parse(dumped).dump() == dumped
+
+
+def test_child_takes_a_term_out_with_null():
+    from runner.contracts import DataSpec
+    from runner.errors import RecipeError
+    from runner.registry import losses
+
+    spec = DataSpec(("a", "b"))
+    term = {"weight": 1.0, "loss": {"name": "dice"}}
+    part = losses.parse({"name": "weighted_sum", "params": {"terms": {"x": term, "y": None}}})
+    import torch
+
+    found = part.build(spec)(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64))
+    assert list(found) == ["x"]
+    empty = losses.parse({"name": "weighted_sum", "params": {"terms": {"y": None}}})
+    with pytest.raises(RecipeError, match="keep at least one"):
+        empty.build(spec)

@@ -107,3 +107,11 @@ def test_nesterov_without_momentum_is_refused() -> None:
 def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         build("adamw", net(), **wrong)
+
+
+def test_momentum_is_there_before_the_first_step_which_may_be_skipped() -> None:
+    task = net()
+    optimizer = build("sgd", task)
+    buffers = [optimizer.state[parameter]["momentum_buffer"] for parameter in task.parameters()]
+    assert not any(buffer.any() for buffer in buffers)
+    assert not build("sgd", task, momentum=0.0).state

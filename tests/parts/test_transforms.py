@@ -17,16 +17,26 @@ SAMPLE = Sample(
     np.ones(3, np.float32),
 )
 
+VOLUME = Sample(
+    "x",
+    np.random.default_rng(0).integers(0, 256, (1, 8, 8, 8), dtype=np.uint8),
+    {"mask": np.random.default_rng(1).integers(0, 2, (8, 8, 8), dtype=np.uint8)},
+    np.array([128], np.float32),
+    np.array([70], np.float32),
+)
+OF_VOLUMES = {"flip_volume", "rotate90_volume", "intensity", "noise_volume"}
+
 
 @pytest.mark.parametrize("name", list(transforms))
 def test_defaults_build_a_transform_of_a_sample(name: str) -> None:
+    sample = VOLUME if name in OF_VOLUMES else SAMPLE
     transform = transforms.parse({"name": name}).build()
-    results = [transform(SAMPLE, np.random.default_rng(seed)) for seed in range(30)]
+    results = [transform(sample, np.random.default_rng(seed)) for seed in range(30)]
     for result in results:
-        assert result.image.shape == (3, 16, 16)
+        assert result.image.shape == sample.image.shape
         assert result.image.dtype == result.target["mask"].dtype == np.uint8
         assert result.id == "x"
-    assert any(not np.array_equal(result.image, SAMPLE.image) for result in results)
+    assert any(not np.array_equal(result.image, sample.image) for result in results)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.data.samples import uav
+from runner.data.samples import uav, vesuvius
 from runner.errors import MachineError, Problem, RecipeError
 from runner.registry import suggestion
 
@@ -30,7 +30,10 @@ class Generator:
     version: int
 
 
-SAMPLES = {"uav": Generator(uav.write, uav.VERSION)}
+SAMPLES = {
+    "uav": Generator(uav.write, uav.VERSION),
+    "vesuvius": Generator(vesuvius.write, vesuvius.VERSION),
+}
 
 
 def write_sample(name: str, folder: Path, seed: int = DEFAULT_SEED) -> None:

@@ -1,4 +1,4 @@
-"""Datasets: where the samples come from."""
+"""Datasets of images with masks."""
 
 from __future__ import annotations
 
