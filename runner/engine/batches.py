@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from runner.contracts import Batch, Draw, Ragged, Sample, Sampler, Split
 from runner.engine.machine import worker_loss
-from runner.errors import DataError, Problem
+from runner.errors import DataError, Problem, RunnerError
 
 _TIMEOUT_S = 600.0
 
@@ -141,10 +141,10 @@ class _Loads(Dataset[Any]):
     def __init__(self, split: Split, seed: int) -> None:
         self.split, self.seed = split, seed
 
-    def __getitem__(self, draw: Draw) -> Sample | DataError:
+    def __getitem__(self, draw: Draw) -> Sample | RunnerError:
         try:
             return self.split.load(draw, draw_generator(self.seed, draw.number))
-        except DataError as error:
+        except RunnerError as error:
             return error
 
 
@@ -152,10 +152,13 @@ class _Loads(Dataset[Any]):
 class _Collates:
     ragged: frozenset[str]
 
-    def __call__(self, loaded: Sequence[Sample | DataError]) -> Batch | DataError:
-        problems = [p for each in loaded if isinstance(each, DataError) for p in each.problems]
-        if problems:
-            return DataError(dict.fromkeys(problems))
+    def __call__(self, loaded: Sequence[Sample | RunnerError]) -> Batch | RunnerError:
+        errors = [each for each in loaded if isinstance(each, RunnerError)]
+        if errors:
+            # What is wrong with the recipe is wrong with every sample: it is told first.
+            kind = next((type(e) for e in errors if not isinstance(e, DataError)), DataError)
+            alike = [problem for e in errors if isinstance(e, kind) for problem in e.problems]
+            return kind(dict.fromkeys(alike))
         try:
             return collate([each for each in loaded if isinstance(each, Sample)], self.ragged)
         except DataError as error:
@@ -204,7 +207,7 @@ def _batches_of(loader: Any) -> Iterator[Batch]:
             raise lost from error
         if batch is None:
             return
-        if isinstance(batch, DataError):
+        if isinstance(batch, RunnerError):
             raise batch
         yield batch
 

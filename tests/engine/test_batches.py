@@ -17,7 +17,7 @@ from runner.engine.batches import (
     share_size,
     train_loader,
 )
-from runner.errors import DataError, MachineError, Problem
+from runner.errors import DataError, MachineError, Problem, RecipeError
 
 
 def first(count: int, split: TinySplit | None = None, **settings: int) -> list[Batch]:
@@ -145,6 +145,8 @@ class Faulty(TinySplit):
     def load(self, draw: Draw, generator: np.random.Generator) -> Sample:
         if draw.index in (2, 3) and self.how == "data":
             raise DataError(Problem(f"masks/{draw.index}.png", "data", "is truncated; replace it"))
+        if self.how == "recipe":
+            raise RecipeError(Problem("", "data.params.transforms", "never fit"))
         if draw.index == 2 and self.how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if draw.index == 2 and self.how == "bug":
@@ -157,6 +159,13 @@ def test_a_data_error_arrives_with_all_its_problems(workers: int) -> None:
     with pytest.raises(DataError) as caught:
         first(11, Faulty(), batch_size=11, workers=workers)
     assert {problem.place for problem in caught.value.problems} == {"masks/2.png", "masks/3.png"}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_recipe_error_of_a_worker_arrives_as_one(workers: int) -> None:
+    with pytest.raises(RecipeError) as caught:
+        first(11, Faulty(how="recipe"), batch_size=11, workers=workers)
+    assert caught.value.problems == (Problem("", "data.params.transforms", "never fit"),)
 
 
 def test_a_killed_worker_is_the_machines_fault() -> None:
