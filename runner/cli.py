@@ -14,6 +14,7 @@ COMMANDS = {
     "list": "recipes, or registered parts with their parameters",
     "show": "a recipe, as written or resolved",
     "validate": "check recipes; every problem at once",
+    "diff": "what differs between two recipes, why, and what follows",
     "train": "train a recipe, or resume a run",
     "smoke": "two steps, evaluation, checkpoint and resume of each recipe; for CI",
     "sample": "write an embedded sample to disk",

@@ -35,13 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _recipes() -> list[dict[str, Any]]:
     rows = []
     for name in published():
-        recipe = load_written(name).recipe
+        loaded = load_written(name)
+        recipe = loaded.recipe
         rows.append(
             {
                 "name": name,
                 "scenario": recipe.scenario,
                 "version": recipe.version,
-                "extends": recipe.extends,
+                "extends": loaded.extends,
                 "summary": recipe.summary,
             }
         )

@@ -54,6 +54,11 @@ class Loaded:
     overrides: tuple[str, ...] = ()
 
     @property
+    def extends(self) -> str | None:
+        """The name of the recipe that it extends."""
+        return self.source.chain[-2].stem if len(self.source.chain) > 1 else None
+
+    @property
     def scale(self) -> Scale:
         """Whether the recipe is run as written, on the embedded sample, or for a smoke test."""
         return self.recipe.scale

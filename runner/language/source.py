@@ -74,7 +74,9 @@ def _read(path: Path, read_text: Callable[[Path], str], above: tuple[Path, ...])
         raise RecipeError(own.problem(("extends",), f"goes in a circle: {circle}"))
     below = _read(base, read_text, (*above, path))
     merged = overlay(_inherited(below), without(own, ("extends",)))
-    return replace(merged, chain=(*below.chain, path), own=own.data)
+    # What is missing altogether is missing from this file, not from its base.
+    places = {**merged.places, (): own.places[()]}
+    return replace(merged, places=places, chain=(*below.chain, path), own=own.data)
 
 
 def _base(own: Source, path: Path) -> Path:

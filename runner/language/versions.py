@@ -53,12 +53,12 @@ def _uncovered(loaded: Loaded, found: list[Difference]) -> list[Problem]:
     problems = []
     for difference in found:
         if not any(_covers(claim, difference.key) for _, claim in claims):
-            message = f"differs from {loaded.recipe.extends}, and no group of changes explains it"
+            message = f"differs from {loaded.extends}, and no group of changes explains it"
             problems.append(source.problem(difference.key, message))
     for place, claim in claims:
         written = dotted(claim)
         if not any(_covers(claim, difference.key) for difference in found):
-            message = f"{written} does not differ from {loaded.recipe.extends}; remove the claim"
+            message = f"{written} does not differ from {loaded.extends}; remove the claim"
             problems.append(source.problem(place, message))
         twice = [other for other, key in claims if other != place and _covers(key, claim)]
         if twice:
