@@ -17,7 +17,7 @@ OUTSIDE_PX = 1.0
 """How far a box may reach beyond its image unremarked: formats count pixels from 0 or from 1."""
 
 SMALLEST_PX = 1.0
-"""Edge below which a box is degenerate."""
+"""Edge up to which a box is degenerate: VOC's with two equal corners have one pixel."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ def mended(rows: Sequence[Row], height: int, width: int) -> tuple[NDArray[np.flo
         given = np.asarray(row.corners, np.float64)
         inside = given.clip(0, limits)
         text = ", ".join(f"{value:g}" for value in row.corners)
-        if ((given[2:] - given[:2]) < SMALLEST_PX).any():
-            message = f"the box {text} is less than a pixel wide or high; it is left out"
+        if ((given[2:] - given[:2]) <= SMALLEST_PX).any():
+            message = f"the box {text} is a pixel or less wide or high; it is left out"
             faults.append(Fault("degenerate", row.place, message))
             continue
-        if ((inside[2:] - inside[:2]) < SMALLEST_PX).any():
+        if ((inside[2:] - inside[:2]) <= SMALLEST_PX).any():
             message = f"the box {text} lies outside its image, {width}x{height}; it is left out"
             faults.append(Fault("outside", row.place, message))
             continue

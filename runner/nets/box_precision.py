@@ -31,7 +31,12 @@ class AveragePrecision:
     """
 
     def __init__(
-        self, classes: Sequence[str], *, score_threshold: float, also_at: Sequence[float]
+        self,
+        classes: Sequence[str],
+        *,
+        score_threshold: float,
+        also_at: Sequence[float],
+        count_from: float,
     ) -> None:
         """Start empty.
 
@@ -39,10 +44,12 @@ class AveragePrecision:
             classes: names, in the order of their indices.
             score_threshold: predictions below it do not count.
             also_at: thresholds at which mAP50 is computed too, as ``map50@<threshold>``.
+            count_from: boxes are counted from this score on.
         """
         self._classes = tuple(classes)
         self._threshold = score_threshold
         self._also_at = tuple(also_at)
+        self._count_from = count_from
         self._images: list[Image] = []
         self._places: list[tuple[int, int]] = []
 
@@ -53,7 +60,7 @@ class AveragePrecision:
         rows = batch.target["boxes"]
         truths = rows.values.double().cpu().numpy()
         ends = rows.counts.cumsum(0).tolist()
-        above = (outputs.scores >= self._threshold).sum(1).tolist()
+        above = (outputs.scores >= self._count_from).sum(1).tolist()
         labelled = batch.is_labelled.tolist()
         for number, found in enumerate(outputs.boxes):
             if not labelled[number]:
@@ -97,7 +104,7 @@ class AveragePrecision:
     ) -> dict[str, float]:
         """Return how many boxes there were, and of which classes."""
         kept = np.concatenate([predicted for _, predicted in images])
-        kept = kept[kept[:, 5] >= self._threshold]
+        kept = kept[kept[:, 5] >= self._count_from]
         above, everywhere = np.sum(places, 0)
         counts = {
             "boxes_per_image": float(above) / len(images),

@@ -84,6 +84,7 @@ def average_precision(
     *,
     score_threshold: Score = 0.001,
     also_at: tuple[Score, ...] = (),
+    count_from: Score = 0.25,
 ) -> Metric:
     """COCO's mAP, mAP50 and mAP75, AP of each class, and how many boxes were predicted.
 
@@ -91,7 +92,10 @@ def average_precision(
         score_threshold: boxes below it do not count; one for display, such as 0.25, cuts the
             precision-recall curve short and with it the mAP.
         also_at: other thresholds at which mAP50 is computed too, as ``map50@0.25``.
+        count_from: boxes, before suppression and after, are counted from this score on.
     """
     from runner.nets.box_precision import AveragePrecision
 
-    return AveragePrecision(spec.classes, score_threshold=score_threshold, also_at=also_at)
+    return AveragePrecision(
+        spec.classes, score_threshold=score_threshold, also_at=also_at, count_from=count_from
+    )

@@ -111,7 +111,7 @@ def box_at_every_place(
     """Most places of the grid keep a box, as if every one held an object: warning.
 
     Args:
-        share: of the places with a box above the score threshold, from which it is a warning.
+        share: of the places with a box of a score that counts, from which it is a warning.
         grace: share of the training in which nothing is said.
         metric: that share.
     """
