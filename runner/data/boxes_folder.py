@@ -173,19 +173,23 @@ def _shared_rows(
     else:
         found = read_csv(path, labels.columns, labels.classes)
     mine = [each.name for each in known if each.mask == file]
-    by_name = {name: name for name in mine}
+    alike: dict[str, set[str]] = {}
     for name in mine:
-        by_name.setdefault(PurePosixPath(name).name, name)
+        for short in (name, PurePosixPath(name).name):
+            alike.setdefault(short, set()).add(name)
     folders = {PurePosixPath(name).parent for name in mine} | {PurePosixPath(file).parent}
     rows: dict[str, list[Row]] = {}
-    problems = []
+    problems: list[Problem] = []
     for written, boxes in found.items():
-        name = by_name.get(written) or by_name.get(PurePosixPath(written).name)
-        if name is not None:
-            rows.setdefault(name, []).extend(boxes)
+        names = alike.get(written) or alike.get(PurePosixPath(written).name, set())
+        place = boxes[0].place if boxes else str(path)
+        if len(names) == 1:
+            rows.setdefault(min(names), []).extend(boxes)
+        elif names:
+            message = f"{written!r} is the name of {len(names)} images; write paths from the root"
+            problems.append(Problem(place, "", message))
         # An image that lies there and is in no split of the recipe is none of our business.
         elif not any((root / folder / written).is_file() for folder in folders):
-            place = boxes[0].place if boxes else str(path)
             message = f"is of the image {written!r}, which does not exist; add or remove it"
             problems.append(Problem(place, "", message))
     if problems:

@@ -18,7 +18,7 @@ class Assignment:
     Attributes:
         is_positive: (B, A) bool.
         boxes: (B, A, 4) of the assigned object; of no meaning where not positive.
-        scores: (B, A, K) in [0, 1]: how well the prediction fits, at the object's class; 0 elsewhere.
+        scores: (B, A, K) in [0, 1]: how well the prediction fits, at the object's class; else 0.
     """
 
     is_positive: Tensor

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import timm
 from torch import Tensor, nn
@@ -92,7 +93,8 @@ def timm_backbone(channels: int, encoder: str, pretrained: str | None, norm: Nor
     except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as e:
         message = f"{encoder!r} cannot be a detector's backbone ({e}); choose another"
         raise RecipeError(Problem("", "encoder", message)) from e
-    strides = list(net.feature_info.reduction())
+    information: Any = net.feature_info
+    strides = list(information.reduction())
     if strides != [8, 16, 32]:
         message = f"{encoder!r} has stages of strides {strides}, not 8, 16 and 32; choose another"
         raise RecipeError(Problem("", "encoder", message))
@@ -100,4 +102,4 @@ def timm_backbone(channels: int, encoder: str, pretrained: str | None, norm: Nor
         load_encoder(net, Path(pretrained), channels)
     if norm == "group":
         with_group_norm(net)
-    return Backbone(net, net.feature_info.channels(), strides)
+    return Backbone(net, information.channels(), strides)

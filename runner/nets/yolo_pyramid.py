@@ -119,16 +119,18 @@ class PyramidHead(nn.Module):
         self.distances, self.classes = branch(4 * reg_max), branch(classes)
         for level in self.classes:
             nn.init.constant_(level[-1].bias, bias_of(prior))  # type: ignore[index]
+        self.steps: Tensor
         self.register_buffer("steps", torch.arange(reg_max).float(), persistent=False)
 
     def forward(self, maps: Sequence[Tensor]) -> GridPredictions:
         """Return the predictions of all levels, the finest first."""
         levels = self.neck(maps)
         shapes = [(map.shape[2], map.shape[3]) for map in levels]
-        distances = _joined(self.distances, levels).unflatten(-1, (4, self.reg_max))
+        flat = _joined(self.distances, levels)
+        distances = flat.view(*flat.shape[:2], 4, self.reg_max)
         points, strides = grid_points(shapes, self.strides, distances)
         # The expected distance, in strides, of each edge.
-        edges = (distances.softmax(-1) @ self.steps) * strides[:, None]  # type: ignore[operator]
+        edges = (distances.softmax(-1) @ self.steps) * strides[:, None]
         boxes = torch.cat([points - edges[..., :2], points + edges[..., 2:]], -1)
         return GridPredictions(boxes, _joined(self.classes, levels), points, strides, distances)
 

@@ -193,7 +193,7 @@ def yolov8_head(
     norm: Literal["batch", "group"] = "batch",
     prior: Annotated[float, Field(gt=0, lt=1)] = 0.01,
 ) -> nn.Module:
-    """A detector's head on three maps: a pyramid, then edge distances as distributions, and classes.
+    """A detector's head on three maps: a pyramid, then classes and distributed edge distances.
 
     Args:
         width: channels of the pyramid and of the branches; those of the finest map where null.

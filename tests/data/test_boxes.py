@@ -30,7 +30,11 @@ def test_a_pixel_beyond_is_the_formats_way_of_counting():
 
 
 def test_a_duplicate_is_named_with_the_first():
-    rows = [Row("a:1", (1, 2, 30, 40), 0), Row("a:2", (1, 2, 30, 40), 0), Row("a:3", (1, 2, 30, 40), 1)]
+    rows = [
+        Row("a:1", (1, 2, 30, 40), 0),
+        Row("a:2", (1, 2, 30, 40), 0),
+        Row("a:3", (1, 2, 30, 40), 1),
+    ]
     boxes, [fault] = mended(rows, 100, 200)
     assert boxes[:, 4].tolist() == [0, 1], "of another class it is another box"
     assert (fault.kind, fault.place) == ("duplicate", "a:2")

@@ -13,6 +13,7 @@ from runner.registry import datasets
 WIDTH, HEIGHT = 80, 60
 BOXES = [(10.0, 5.0, 30.0, 25.0, "cow"), (40.0, 30.0, 70.0, 50.0, "dog")]
 CLASSES = ("cow", "dog")
+SPLITS = ("train", "val", "test")
 
 
 def write_images(root: Path, per_split: int = 3) -> list[Path]:
@@ -22,7 +23,7 @@ def write_images(root: Path, per_split: int = 3) -> list[Path]:
         (root / split).mkdir(parents=True)
         for number in range(per_split):
             image = np.full((HEIGHT, WIDTH, 3), 30 + len(paths), np.uint8)
-            for (x1, y1, x2, y2, kind), colour in zip(BOXES, ((255, 0, 0), (0, 0, 255)), strict=True):
+            for (x1, y1, x2, y2, _), colour in zip(BOXES, ((255, 0, 0), (0, 0, 255)), strict=True):
                 image[int(y1) : int(y2), int(x1) : int(x2)] = colour
             path = root / split / f"{split}{number}.png"
             cv2.imwrite(str(path), image[..., ::-1])
@@ -328,7 +329,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.mark.skipif(not (SHARED / "seals").is_dir(), reason="the seals are not on this machine")
-def test_the_seals_open(tmp_path):
+def test_the_seals_open():
     data = opened(
         SHARED / "seals", "csv", "{split}/annotations.csv", images="{split}/*.jpg",
         classes=["pup", "cow", "other", "bull"], cache=False,
@@ -341,12 +342,28 @@ def test_the_seals_open(tmp_path):
 
 
 @pytest.mark.skipif(not (SHARED / "bccd").is_dir(), reason="BCCD is not on this machine")
-def test_bccd_opens_with_its_two_degenerate_boxes(tmp_path, caplog):
+def test_bccd_opens_with_its_two_degenerate_boxes(caplog):
     with caplog.at_level(logging.INFO, "runner.data"):
         data = opened(
             SHARED / "bccd", "voc", "Annotations/{stem}.xml", images="JPEGImages/*.jpg",
             classes=["RBC", "WBC", "Platelets"], cache=False,
-            splits={"lists": {each: f"ImageSets/Main/{each}.txt" for each in ("train", "val", "test")}},
+            splits={"lists": {name: f"ImageSets/Main/{name}.txt" for name in SPLITS}},
         )  # fmt: skip
     assert len(data.splits["train"]) > 100
     assert "faulty boxes: 2 degenerate" in caplog.text
+
+
+def test_a_file_name_of_two_images_is_named(tmp_path):
+    write_format(tmp_path / "data", "csv")
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir()
+        source = tmp_path / f"data/train/train{'ab'.index(name)}.png"
+        (tmp_path / "data" / name / "same.png").write_bytes(source.read_bytes())
+    text = "file,x1,y1,x2,y2,class\nsame.png,1,2,30,40,cow\nb/same.png,1,2,30,40,cow\n"
+    (tmp_path / "data/all.csv").write_text(text)
+    fractions = {"fractions": {"train": 0.5, "val": 0.5}, "seed": 0}
+    [said] = problems_of(
+        tmp_path / "data", "csv", "all.csv", images="*/same.png",
+        splits=fractions,
+    )  # fmt: skip
+    assert "all.csv:2" in said and "2 images" in said

@@ -87,7 +87,9 @@ def measured(found, parts=1, **changed):
         metric = AveragePrecision(CLASSES, **{**values, **changed})
         for start in range(part * 4, len(found), parts * 4):
             few = found[start : start + 4]
-            metric.update(outputs_of([each[1] for each in few]), batch_of([each[0] for each in few]))
+            metric.update(
+                outputs_of([each[1] for each in few]), batch_of([each[0] for each in few])
+            )
         states.append(metric.state())
     return AveragePrecision(CLASSES, **{**values, **changed}).compute(states)
 

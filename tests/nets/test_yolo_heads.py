@@ -115,7 +115,9 @@ def test_backbones_give_the_maps_they_announce():
     ]
     for backbone in made:
         found = backbone(image)
-        shapes = [(c, 64 // s, 96 // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)]
+        shapes = [
+            (c, 64 // s, 96 // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)
+        ]
         assert [tuple(each.shape[1:]) for each in found] == shapes
     assert made[0].strides == (4, 8, 16)
     assert made[1].strides == (8, 16, 32)

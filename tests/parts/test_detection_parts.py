@@ -129,7 +129,11 @@ def test_a_head_without_a_backbone_says_where_it_belongs():
     ],
 )
 def test_what_is_no_detectors_part_is_refused(backbone, head, key):
-    params = {"backbone": {"name": backbone}, "head": {"name": head}, "loss": {"name": "task_aligned"}}
+    params = {
+        "backbone": {"name": backbone},
+        "head": {"name": head},
+        "loss": {"name": "task_aligned"},
+    }
     with pytest.raises(RecipeError) as raised:
         tasks.parse({"name": "detection", "params": params}).build(SPEC)
     assert [problem.key for problem in raised.value.problems] == [key]

@@ -78,7 +78,8 @@ def test_assessing_is_losses_and_outputs_in_one(loss, split):
     assert {name: term.item() for name, term in terms.items()} == pytest.approx(
         {name: term.item() for name, term in alone.items()}
     )
-    assert [torch.equal(a.corners, b.corners) for a, b in zip(outputs.boxes, again.boxes, strict=True)]
+    both = zip(outputs.boxes, again.boxes, strict=True)
+    assert all(torch.equal(one.corners, other.corners) for one, other in both)
     assert outputs.scores.shape == again.scores.shape
 
 
