@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
+from torch import Tensor
 
-from runner.contracts import Batch
-from runner.task import Outputs
+from runner.contracts import Batch, Ragged
+from runner.task import Boxes, Outputs
 
 IOU_50, IOU_75 = 0, 5
 """Places of these thresholds in COCO's 0.50, 0.55, ... 0.95."""
@@ -50,30 +51,29 @@ class AveragePrecision:
         self._threshold = score_threshold
         self._also_at = tuple(also_at)
         self._count_from = count_from
-        self._images: list[Image] = []
-        self._places: list[tuple[int, int]] = []
+        self._seen: list[tuple[Sequence[Boxes], Tensor, tuple[Ragged, Tensor]]] = []
 
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Keep what a batch's labelled samples hold and what was predicted for them."""
         assert outputs.boxes is not None, "this metric is of a detection's boxes"
         assert outputs.scores is not None, "a detection tells its scores before suppression"
-        rows = batch.target["boxes"]
-        truths = rows.values.double().cpu().numpy()
-        ends = rows.counts.cumsum(0).tolist()
-        above = (outputs.scores >= self._count_from).sum(1).tolist()
-        labelled = batch.is_labelled.tolist()
-        for number, found in enumerate(outputs.boxes):
-            if not labelled[number]:
-                continue
-            truth = truths[ends[number - 1] if number else 0 : ends[number]]
-            columns = (found.corners, found.classes[:, None], found.scores[:, None])
-            table = torch.cat([each.double() for each in columns], 1).cpu().numpy()
-            self._images.append((truth, table))
-            self._places.append((above[number], outputs.scores.shape[1]))
+        true = batch.target["boxes"], batch.is_labelled
+        self._seen.append((outputs.boxes, outputs.scores >= self._count_from, true))
 
     def state(self) -> Any:
-        """Return the kept tables and counts."""
-        return self._images, self._places
+        """Return each labelled image's tables, and its counts of places with a box and in all."""
+        images: list[Image] = []
+        places: list[tuple[int, int]] = []
+        for boxes, is_counted, (rows, is_labelled) in self._seen:
+            truths = rows.values.double().cpu().numpy()
+            ends = rows.counts.cumsum(0).tolist()
+            above, labelled = is_counted.sum(1).tolist(), is_labelled.tolist()
+            for number, found in enumerate(boxes):
+                if labelled[number]:
+                    truth = truths[ends[number - 1] if number else 0 : ends[number]]
+                    images.append((truth, _table(found)))
+                    places.append((above[number], is_counted.shape[1]))
+        return images, places
 
     def compute(self, states: Sequence[Any]) -> dict[str, float]:
         """Return mAP, AP by class and counts over the images of all processes.
@@ -173,6 +173,12 @@ def _without_predictions(images: Sequence[Image], classes: int) -> NDArray[np.fl
     kinds = {int(kind) for truth, _ in images for kind in truth[:, 4]}
     column = [0.0 if index in kinds else -1.0 for index in range(classes)]
     return np.tile(np.asarray(column), (10, 1))
+
+
+def _table(found: Boxes) -> NDArray[np.float64]:
+    """Return one image's predictions as rows of corners, class and score."""
+    columns = (found.corners, found.classes[:, None], found.scores[:, None])
+    return torch.cat([each.double() for each in columns], 1).cpu().numpy()
 
 
 def _mean(values: NDArray[np.float64]) -> float:

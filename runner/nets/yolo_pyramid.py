@@ -129,8 +129,8 @@ class PyramidHead(nn.Module):
         flat = _joined(self.distances, levels)
         distances = flat.view(*flat.shape[:2], 4, self.reg_max)
         points, strides = grid_points(shapes, self.strides, distances)
-        # The expected distance, in strides, of each edge.
-        edges = (distances.softmax(-1) @ self.steps) * strides[:, None]
+        # The expected distance of each edge; a matrix product would be rounded by autocast.
+        edges = (distances.softmax(-1) * self.steps).sum(-1) * strides[:, None]
         boxes = torch.cat([points - edges[..., :2], points + edges[..., 2:]], -1)
         return GridPredictions(boxes, _joined(self.classes, levels), points, strides, distances)
 

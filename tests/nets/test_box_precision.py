@@ -65,7 +65,7 @@ def batch_of(truths, is_labelled=None):
     labelled = torch.ones(len(truths), dtype=torch.bool) if is_labelled is None else is_labelled
     return Batch(
         ids=tuple(str(i) for i in range(len(truths))), image=torch.zeros(len(truths), 3, 2, 2),
-        target={"boxes": Ragged(values, counts)}, mean=torch.zeros(len(truths), 3),
+        target={"boxes": Ragged(values, counts, int(counts.max()))}, mean=torch.zeros(len(truths), 3),
         std=torch.ones(len(truths), 3), is_labelled=labelled,
     )  # fmt: skip
 

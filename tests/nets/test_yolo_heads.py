@@ -81,6 +81,13 @@ def test_a_box_is_the_expected_distance_from_its_point():
     torch.testing.assert_close(found.boxes[..., 2:], found.points + expected[..., 2:])
 
 
+def test_autocast_does_not_round_the_distances():
+    with torch.autocast("cpu", torch.bfloat16):
+        found = pyramid()(maps())
+    expected = (found.distances.softmax(-1) * torch.arange(8)).sum(-1) * found.strides[:, None]
+    torch.testing.assert_close(found.boxes[..., :2], found.points - expected[..., :2])
+
+
 def test_before_training_every_class_scores_as_its_prior():
     # Biases alone: what the weights add is noise around them.
     head = pyramid(prior=0.02)
@@ -136,7 +143,7 @@ def test_boxes_are_padded_to_the_sample_with_the_most():
     batch = Batch(
         ids=("a", "b", "c", "d"),
         image=torch.zeros(4, 3, 4, 4),
-        target={"boxes": Ragged(rows, torch.tensor([1, 0, 1, 1]))},
+        target={"boxes": Ragged(rows, torch.tensor([1, 0, 1, 1]), 1)},
         mean=torch.zeros(4, 3),
         std=torch.ones(4, 3),
         is_labelled=torch.tensor([True, True, True, False]),
