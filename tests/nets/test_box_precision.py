@@ -63,9 +63,10 @@ def batch_of(truths, is_labelled=None):
     counts = torch.tensor([len(each) for each in truths])
     values = torch.tensor(np.concatenate(truths), dtype=torch.float32)
     labelled = torch.ones(len(truths), dtype=torch.bool) if is_labelled is None else is_labelled
+    rows = Ragged(values, counts, int(counts.max()))
     return Batch(
         ids=tuple(str(i) for i in range(len(truths))), image=torch.zeros(len(truths), 3, 2, 2),
-        target={"boxes": Ragged(values, counts, int(counts.max()))}, mean=torch.zeros(len(truths), 3),
+        target={"boxes": rows}, mean=torch.zeros(len(truths), 3),
         std=torch.ones(len(truths), 3), is_labelled=labelled,
     )  # fmt: skip
 
