@@ -68,7 +68,7 @@ class OverlapMatched:
     def __init__(
         self,
         *,
-        threshold: Callable[[Progress], float],
+        threshold: Callable[[Progress], float] | None,
         box_weight: float,
         class_weight: float,
         alpha: float | None,
@@ -78,7 +78,8 @@ class OverlapMatched:
         """Make the loss.
 
         Args:
-            threshold: GIoU above which a prediction is matched, at a progress.
+            threshold: GIoU above which a prediction is matched, at a progress; None matches the
+                places in the middle of each object, whatever is predicted there.
             box_weight: of the boxes' term.
             class_weight: of the classes' term.
             alpha: of the focal loss, None for none.
@@ -96,7 +97,10 @@ class OverlapMatched:
         self, predictions: GridPredictions, objects: Objects, progress: Progress
     ) -> dict[str, Tensor]:
         """Return the weighted terms ``box`` and ``class``; 0 where the batch has no object."""
-        owner, is_matched = self.match(predictions, objects, self.threshold(progress))
+        if self.threshold is None:
+            owner, is_matched = match_by_place(predictions, objects)
+        else:
+            owner, is_matched = self.match(predictions, objects, self.threshold(progress))
         count = is_matched.sum(dtype=predictions.boxes.dtype)
         kinds = torch.zeros_like(predictions.logits)
         if objects.boxes.shape[1]:
@@ -135,6 +139,26 @@ class OverlapMatched:
         is_nearest = torch.zeros_like(is_matched).scatter_(1, nearest, True)
         is_matched = torch.where(is_matched.any(1, keepdim=True), is_matched, is_nearest)
         return owner, is_matched & objects.is_real.any(1, keepdim=True)
+
+
+@torch.no_grad()
+def match_by_place(predictions: GridPredictions, objects: Objects) -> tuple[Tensor, Tensor]:
+    """Return each place's object, (B, A) int64, and whether it lies in that object's middle.
+
+    The middle is half as wide and high as the object, and one cell at least, so that every
+    object has a place. Of several objects the one with the nearest centre counts.
+    """
+    batch, points = predictions.boxes.shape[:2]
+    if objects.boxes.shape[1] == 0:
+        owner = torch.zeros(batch, points, dtype=torch.int64, device=predictions.boxes.device)
+        return owner, owner.bool()
+    corner, opposite = objects.boxes.unsqueeze(1).split(2, -1)  # (B, 1, M, 2)
+    apart = (predictions.points.unsqueeze(1) - (corner + opposite) / 2).abs()
+    half_cell = predictions.strides.view(-1, 1, 1) / 2
+    is_inside = (apart <= torch.maximum((opposite - corner) / 4, half_cell)).all(-1)
+    is_inside &= objects.is_real.unsqueeze(1)
+    owner = apart.sum(-1).masked_fill(~is_inside, torch.inf).argmin(2)
+    return owner, is_inside.any(2)
 
 
 class TaskAligned:

@@ -13,6 +13,7 @@ from runner.nets.yolo_losses import (
     binary_focal,
     distribution_focal,
     edge_distances,
+    match_by_place,
 )
 
 START = Progress(0, 0, 0)
@@ -164,6 +165,54 @@ def test_the_seeds_loss_is_as_loops_compute_it(threshold):
 def test_an_image_in_which_nothing_is_matched_has_its_five_nearest():
     _, is_matched = OverlapMatched.match(grid(), two_images(), 0.999)
     assert is_matched.sum(1).tolist() == [5, 5]
+
+
+def test_a_place_is_matched_by_the_object_in_whose_middle_it_lies():
+    given, true = grid(), two_images()
+    owner, is_matched = match_by_place(given, true)
+    for sample in range(2):
+        for place, point in enumerate(given.points.tolist()):
+            found = []
+            for number in range(2):
+                if not true.is_real[sample, number]:
+                    continue
+                x1, y1, x2, y2 = true.boxes[sample, number].tolist()
+                x, y = abs(point[0] - (x1 + x2) / 2), abs(point[1] - (y1 + y2) / 2)
+                if x <= max((x2 - x1) / 4, 8) and y <= max((y2 - y1) / 4, 8):
+                    found.append((x + y, number))
+            assert is_matched[sample, place] == bool(found)
+            if found:
+                assert owner[sample, place] == min(found)[1]
+
+
+def test_every_object_has_a_place_wherever_it_stands():
+    torch.manual_seed(0)
+    for _ in range(20):
+        corner = 50 * torch.rand(1, 1, 2)
+        tiny = Objects(
+            torch.cat([corner, corner + 2], -1),
+            torch.zeros(1, 1, dtype=torch.int64),
+            torch.ones(1, 1, dtype=torch.bool),
+        )
+        assert match_by_place(grid(batch=1), tiny)[1].any()
+
+
+def test_a_match_by_place_does_not_ask_what_is_predicted():
+    one, other = grid(seed=0), grid(seed=5)
+    first, second = (match_by_place(given, two_images())[1] for given in (one, other))
+    assert torch.equal(first, second)
+    loss = OverlapMatched(
+        threshold=None, box_weight=1.0, class_weight=1.0, alpha=None, gamma=0.0, negatives=True
+    )
+    terms = loss(one, two_images(), START)
+    count = first.sum().item()
+    kinds = torch.zeros_like(one.logits)
+    owner, _ = match_by_place(one, two_images())
+    for sample, place in first.nonzero().tolist():
+        kinds[sample, place, two_images().classes[sample, owner[sample, place]]] = 1
+    wanted = functional.binary_cross_entropy_with_logits(one.logits, kinds, reduction="sum")
+    torch.testing.assert_close(terms["class"], wanted / count)
+    assert not loss(one, nothing(), START)["box"]
 
 
 def test_the_configured_weights_reach_the_loss():

@@ -25,7 +25,7 @@ def overlap_matched(
     _: DataSpec,
     /,
     *,
-    match: MatchRamp,
+    match: MatchRamp | None,
     box_weight: NotNegative = 7.5,
     class_weight: NotNegative = 0.5,
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = 0.25,
@@ -36,7 +36,8 @@ def overlap_matched(
 
     Args:
         match: start, end and epochs of the GIoU above which a prediction is matched; where an
-            image has none such, its five nearest are.
+            image has none such, its five nearest are; null matches the places in the middle of
+            each object, whatever is predicted there.
         box_weight: of the sum of 1 - GIoU, divided by the number matched.
         class_weight: of the classes' sum, divided by the number matched.
         alpha: weight of a true class in the focal loss, 1 - alpha of a wrong one; null for 1.
@@ -46,7 +47,7 @@ def overlap_matched(
     from runner.nets.yolo_losses import OverlapMatched, Ramp
 
     return OverlapMatched(
-        threshold=Ramp(match.start, match.end, match.epochs), box_weight=box_weight,
+        threshold=match and Ramp(match.start, match.end, match.epochs), box_weight=box_weight,
         class_weight=class_weight, alpha=alpha, gamma=gamma, negatives=negatives,
     )  # fmt: skip
 
