@@ -152,7 +152,8 @@ def match_by_place(predictions: GridPredictions, objects: Objects) -> tuple[Tens
     if objects.boxes.shape[1] == 0:
         owner = torch.zeros(batch, points, dtype=torch.int64, device=predictions.boxes.device)
         return owner, owner.bool()
-    corner, opposite = objects.boxes.unsqueeze(1).split(2, -1)  # (B, 1, M, 2)
+    boxes = objects.boxes.unsqueeze(1)
+    corner, opposite = boxes[..., :2], boxes[..., 2:]  # (B, 1, M, 2)
     apart = (predictions.points.unsqueeze(1) - (corner + opposite) / 2).abs()
     half_cell = predictions.strides.view(-1, 1, 1) / 2
     is_inside = (apart <= torch.maximum((opposite - corner) / 4, half_cell)).all(-1)

@@ -46,9 +46,10 @@ def overlap_matched(
     """
     from runner.nets.yolo_losses import OverlapMatched, Ramp
 
+    ramp = None if match is None else Ramp(match.start, match.end, match.epochs)
     return OverlapMatched(
-        threshold=match and Ramp(match.start, match.end, match.epochs), box_weight=box_weight,
-        class_weight=class_weight, alpha=alpha, gamma=gamma, negatives=negatives,
+        threshold=ramp, box_weight=box_weight, class_weight=class_weight,
+        alpha=alpha, gamma=gamma, negatives=negatives,
     )  # fmt: skip
 
 
