@@ -77,21 +77,24 @@ class Ragged:
     Attributes:
         values: (sum of counts, D), the samples' rows one after another.
         counts: (B,) int64.
+        most: largest count, known without asking a device.
     """
 
     values: Tensor
     counts: Tensor
+    most: int
 
     def to(self, device: Any, *, non_blocking: bool = False) -> Ragged:
         """Return it on another device."""
         return Ragged(
             self.values.to(device, non_blocking=non_blocking),
             self.counts.to(device, non_blocking=non_blocking),
+            self.most,
         )
 
     def pin_memory(self) -> Ragged:
         """Return it in page-locked memory; called by the DataLoader."""
-        return Ragged(self.values.pin_memory(), self.counts.pin_memory())
+        return Ragged(self.values.pin_memory(), self.counts.pin_memory(), self.most)
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,33 @@ from runner.contracts import Batch, DataSpec, Progress
 
 
 @dataclass(frozen=True)
+class Boxes:
+    """The boxes predicted for one sample, the highest score first.
+
+    Attributes:
+        corners: (N, 4) x1, y1, x2, y2, pixels of the sample's image.
+        scores: (N,) in [0, 1].
+        classes: (N,) int64.
+    """
+
+    corners: Tensor
+    scores: Tensor
+    classes: Tensor
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What a task predicts for a batch; each task fills in what it has.
 
     Attributes:
         logits: (B, K, *spatial) float, of a segmentation.
+        boxes: of each sample, after non-maximum suppression, of a detection.
+        scores: (B, A) before it: the best score of each of the A places that predict a box.
     """
 
     logits: Tensor | None = None
+    boxes: Sequence[Boxes] | None = None
+    scores: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Augmentations of images with masks, carried out by albumentations."""
+"""Augmentations of images with masks or boxes, carried out by albumentations."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import groupby
 
 import cv2
@@ -18,6 +19,12 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations as A  # noqa: E402
 
+LEAST_VISIBLE = 0.2
+"""Share of a box that must stay in the image, or the box is dropped; and one pixel of it at least.
+
+What is left of a cow at the edge of a crop may be too little to tell it from grass.
+"""
+
 
 class Augmentation:
     """Steps of albumentations, run as one; all that is random comes from the draw's generator."""
@@ -25,20 +32,38 @@ class Augmentation:
     def __init__(self, *steps: A.BasicTransform) -> None:
         self.steps = steps
         self._compose = A.Compose(list(steps))
+        self._moves = any(isinstance(step, A.DualTransform) for step in steps)
+
+    @cached_property
+    def _compose_with_boxes(self) -> A.Compose:
+        # Rows are corners and class: the fifth column goes along unchanged.
+        boxes = A.BboxParams("pascal_voc", min_visibility=LEAST_VISIBLE, min_area=1.0, clip=True)
+        return A.Compose(list(self.steps), bbox_params=boxes)
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         """Return the sample changed, in views or arrays of their own.
 
         Args:
-            sample: image (C, H, W) uint8 with a ``mask`` (H, W) and no other target.
+            sample: image (C, H, W) uint8 with a ``mask`` (H, W), or with ``boxes`` (N, 5) of
+                corners and class, and no other target. Boxes out of sight are dropped.
             generator: of the draw.
         """
-        assert set(sample.target) == {"mask"}, f"no step moves {sorted(sample.target)}"
-        self._compose.set_random_state(generator, random.Random(int(generator.integers(2**63))))
-        done = self._compose(image=sample.image.transpose(1, 2, 0), mask=sample.target["mask"])
-        return replace(
-            sample, image=done["image"].transpose(2, 0, 1), target={"mask": done["mask"]}
-        )
+        [name] = sample.target
+        assert name in ("mask", "boxes"), f"no step moves {name}"
+        target = sample.target[name]
+        has_boxes = name == "boxes" and self._moves
+        compose = self._compose_with_boxes if has_boxes else self._compose
+        compose.set_random_state(generator, random.Random(int(generator.integers(2**63))))
+        image = sample.image.transpose(1, 2, 0)
+        if has_boxes:
+            done = compose(image=image, bboxes=target)
+            target = np.asarray(done["bboxes"], np.float32).reshape(-1, 5)
+        elif name == "boxes":
+            done = compose(image=image)
+        else:
+            done = compose(image=image, mask=target)
+            target = done["mask"]
+        return replace(sample, image=done["image"].transpose(2, 0, 1), target={name: target})
 
 
 def merged(transforms: Sequence[Transform]) -> tuple[Transform, ...]:
@@ -86,6 +111,32 @@ def affine(
         p=probability,
     )
     return Augmentation(step)
+
+
+class ZoomCrop:
+    """A random part of the image, brought back to the image's own size."""
+
+    def __init__(self, scale: tuple[float, float], probability: float) -> None:
+        """Make the transform.
+
+        Args:
+            scale: smallest and largest share of the image's area.
+            probability: that a sample is changed.
+        """
+        self.scale = scale
+        self.probability = probability
+        self._of_size: dict[tuple[int, int], Augmentation] = {}
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        """Return the part, of the proportions of the whole."""
+        height, width = sample.image.shape[1:]
+        if (height, width) not in self._of_size:
+            step = A.RandomResizedCrop(
+                (height, width), scale=self.scale, ratio=(width / height, width / height),
+                p=self.probability,
+            )  # fmt: skip
+            self._of_size[height, width] = Augmentation(step)
+        return self._of_size[height, width](sample, generator)
 
 
 def color_jitter(

@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 import numpy as np
 
+from runner.data.cache import Stamp
 from runner.data.files import collected, problem
-from runner.data.pairs import Layout, Named, Pair, find_images
+from runner.data.pairs import Layout, Named, find_images
 from runner.errors import DataError, Problem
 
 
@@ -51,6 +53,25 @@ class Folders:
 
 
 SplitRule = Fractions | Lists | Folders
+
+
+class Item(Protocol):
+    """An image of a split, whatever belongs to it."""
+
+    @property
+    def name(self) -> str:
+        """Relative to the root."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What an image of the same content would be called in another split."""
+        ...
+
+    @property
+    def image(self) -> Stamp:
+        """The file."""
+        ...
 
 
 def assign(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Named]]:
@@ -127,7 +148,7 @@ def _listed(file: Path, images: Sequence[Named]) -> list[Named]:
     return sorted(members.values(), key=lambda image: image.name)
 
 
-def find_leaks(splits: Mapping[str, Sequence[Pair]]) -> list[Problem]:
+def find_leaks(splits: Mapping[str, Sequence[Item]]) -> list[Problem]:
     """Return a problem for each image that two splits hold, by name or by content."""
     cure = "keep it in one split, or set data.params.allow_leak: true"
     problems = []
@@ -145,14 +166,14 @@ def find_leaks(splits: Mapping[str, Sequence[Pair]]) -> list[Problem]:
 
 
 def _twins(
-    splits: Mapping[str, Sequence[Pair]], *keys: Callable[[Pair], Hashable]
-) -> list[tuple[tuple[str, Pair], tuple[str, Pair]]]:
+    splits: Mapping[str, Sequence[Item]], *keys: Callable[[Item], Hashable]
+) -> list[tuple[tuple[str, Item], tuple[str, Item]]]:
     """Return pairs of another split than the first that has equal keys; a later key asks few."""
     groups = [[(split, pair) for split, pairs in splits.items() for pair in pairs]]
     for key in keys:
         finer = []
         for group in groups:
-            parts: dict[Hashable, list[tuple[str, Pair]]] = defaultdict(list)
+            parts: dict[Hashable, list[tuple[str, Item]]] = defaultdict(list)
             for split, pair in group:
                 parts[key(pair)].append((split, pair))
             finer += [part for part in parts.values() if len({split for split, _ in part}) > 1]
@@ -160,6 +181,6 @@ def _twins(
     return [(other, group[0]) for group in groups for other in group[1:] if other[0] != group[0][0]]
 
 
-def _digest(pair: Pair) -> bytes:
+def _digest(pair: Item) -> bytes:
     with open(pair.image.path, "rb") as file:
         return hashlib.file_digest(file, "sha256").digest()

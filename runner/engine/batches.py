@@ -84,8 +84,8 @@ def _stacked(values: Sequence[np.ndarray]) -> torch.Tensor:
 
 
 def _ragged(values: Sequence[np.ndarray]) -> Ragged:
-    counts = torch.tensor([len(value) for value in values])
-    return Ragged(torch.from_numpy(np.concatenate(values)), counts)
+    counts = [len(value) for value in values]
+    return Ragged(torch.from_numpy(np.concatenate(values)), torch.tensor(counts), max(counts))
 
 
 def share(draws: Sequence[Draw], rank: int, world: int) -> list[Draw]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from runner.contracts import DataSpec, Metric
 from runner.registry import metrics
 
+Score = Annotated[float, Field(ge=0, le=1)]
 RateName = Annotated[str, Field(pattern=r"^\w+$")]
 
 
@@ -74,3 +75,27 @@ def surface_score(
         message = "surface_score is of volumes, but the data are images; use binary_overlap"
         raise RecipeError(Problem("", "name", message))
     return SurfaceScore(target, tolerance_voxels, variation_factor)
+
+
+@metrics.register
+def average_precision(
+    spec: DataSpec,
+    /,
+    *,
+    score_threshold: Score = 0.001,
+    also_at: tuple[Score, ...] = (),
+    count_from: Score = 0.25,
+) -> Metric:
+    """COCO's mAP, mAP50 and mAP75, AP of each class, and how many boxes were predicted.
+
+    Args:
+        score_threshold: boxes below it do not count; one for display, such as 0.25, cuts the
+            precision-recall curve short and with it the mAP.
+        also_at: other thresholds at which mAP50 is computed too, as ``map50@0.25``.
+        count_from: boxes, before suppression and after, are counted from this score on.
+    """
+    from runner.nets.box_precision import AveragePrecision
+
+    return AveragePrecision(
+        spec.classes, score_threshold=score_threshold, also_at=also_at, count_from=count_from
+    )

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from runner.contracts import DataSpec
+from runner.errors import Problem, RecipeError
 from runner.registry import models
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from runner.nets.yolo_backbones import Backbone
 
 Width = Annotated[int, Field(gt=0)]
 Weights = Annotated[str, Field(pattern=r"^timm$|\.safetensors$")]
@@ -96,7 +99,6 @@ def conv_unet(
         residual: whether each block on the way down adds its input to its output.
         deep_supervision: whether coarser levels are trained too, at half the weight of the next.
     """
-    from runner.errors import Problem, RecipeError
     from runner.nets.conv_unet import ConvUNet
     from runner.nets.normalisation import MOST_GROUPS
     from runner.nets.padding import PaddedToStride
@@ -110,3 +112,106 @@ def conv_unet(
         residual=residual, deep_supervision=deep_supervision,
     )  # fmt: skip
     return PaddedToStride(model, model.stride)
+
+
+@models.register
+def timm_backbone(
+    spec: DataSpec,
+    /,
+    *,
+    encoder: str = "resnet18",
+    pretrained: Weights | None = None,
+    norm: Literal["batch", "group"] = "batch",
+) -> Backbone:
+    """A timm network as a detector's backbone: maps of strides 8, 16 and 32.
+
+    Args:
+        encoder: a timm model, such as resnet18.
+        pretrained: timm for its published weights, or a .safetensors file of them.
+        norm: group for batches of few images; weights keep scale and shift, not statistics.
+    """
+    from runner.nets import yolo_backbones
+
+    return yolo_backbones.timm_backbone(spec.channels, encoder, pretrained, norm)
+
+
+@models.register
+def conv_backbone(
+    spec: DataSpec,
+    /,
+    *,
+    widths: Annotated[tuple[Width, ...], Field(min_length=3)] = (16, 32, 64, 128, 256),
+    norm: Literal["batch", "group", "none"] = "group",
+) -> Backbone:
+    """A small detector's backbone of plain convolutions: maps of the last three stages.
+
+    Args:
+        widths: channels of each stage; each halves the map.
+        norm: after each convolution.
+    """
+    from runner.nets import yolo_backbones
+
+    return yolo_backbones.conv_backbone(spec.channels, widths, norm)
+
+
+@models.register
+def single_level_head(
+    spec: DataSpec,
+    backbone: Backbone | None = None,
+    /,
+    *,
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    size_clamp: Annotated[float, Field(gt=0, le=20)] = 4.0,
+    centre_offset: Annotated[float, Field(ge=-1, le=1)] = 0.0,
+    prior: Annotated[float, Field(gt=0, lt=1)] | None = None,
+) -> nn.Module:
+    """A detector's head on the coarsest map: a box and a logit for each class a cell.
+
+    Args:
+        dropout: share of the map's values set to zero in training.
+        size_clamp: largest exponent of exp(t) * stride, either way; no gradient beyond.
+        centre_offset: added to sigmoid(t) + cell, in cells; 0.5 shifts each box by half a cell.
+        prior: score of every class before training; null for 0.5.
+    """
+    from runner.nets.yolo_single_head import SingleLevelHead
+
+    maps = _of_a_detector(backbone)
+    return SingleLevelHead(
+        maps.channels[-1], maps.strides[-1], len(spec.classes), dropout=dropout,
+        size_clamp=size_clamp, centre_offset=centre_offset, prior=prior,
+    )  # fmt: skip
+
+
+@models.register
+def yolov8_head(
+    spec: DataSpec,
+    backbone: Backbone | None = None,
+    /,
+    *,
+    width: Annotated[int, Field(gt=0, multiple_of=8)] | None = None,
+    reg_max: Annotated[int, Field(ge=2)] = 16,
+    norm: Literal["batch", "group"] = "batch",
+    prior: Annotated[float, Field(gt=0, lt=1)] = 0.01,
+) -> nn.Module:
+    """A detector's head on three maps: a pyramid, then classes and distributed edge distances.
+
+    Args:
+        width: channels of the pyramid and of the branches; those of the finest map where null.
+        reg_max: whole distances of an edge, 0 to reg_max - 1 strides.
+        norm: of each convolution; group for batches of few images.
+        prior: score of every class before training.
+    """
+    from runner.nets.yolo_pyramid import PyramidHead
+
+    maps = _of_a_detector(backbone)
+    return PyramidHead(
+        maps.channels, maps.strides, len(spec.classes),
+        width=width or maps.channels[0], reg_max=reg_max, norm=norm, prior=prior,
+    )  # fmt: skip
+
+
+def _of_a_detector(backbone: Backbone | None) -> Backbone:
+    if backbone is None:
+        message = "is a detector's head; name it as head in the params of the task detection"
+        raise RecipeError(Problem("", "name", message))
+    return backbone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
@@ -70,6 +70,7 @@ def cosine(
     min_lr: Rate = 0.0,
     warmup: Duration | None = None,
     warmup_start_factor: Factor = 0.0,
+    warmup_shape: Literal["linear", "staircase"] = "linear",
 ) -> Schedule:
     """Half a cosine from the end of the warm-up down to ``min_lr``, where it stays.
 
@@ -78,6 +79,8 @@ def cosine(
         min_lr: the learning rate at the end.
         warmup: how long the rate rises from the start; no warm-up where left out.
         warmup_start_factor: of the learning rate at the first step of the warm-up.
+        warmup_shape: linear rises with every step; staircase with every epoch, in epoch e of n to
+            start + (1 - start) * (e + 1) / n.
     """
     start = _steps(horizon, warmup)
     end = duration.in_steps(horizon) if duration else horizon.steps
@@ -87,6 +90,8 @@ def cosine(
     def after(step: float) -> float:
         return _half_cosine(min(step / (end - start), 1.0), floor)
 
+    if warmup_shape == "staircase":
+        return _stepped_up(start, warmup_start_factor, horizon, after)
     return _warmed_up(start, warmup_start_factor, after)
 
 
@@ -202,6 +207,25 @@ def _warmed_up(
         if progress.step < warmup_steps:
             return start_factor + (1 - start_factor) * progress.step / warmup_steps
         return after(progress.step - warmup_steps)
+
+    return schedule
+
+
+def _stepped_up(
+    warmup_steps: float, start_factor: float, horizon: Horizon, after: Callable[[float], float]
+) -> Schedule:
+    """Return a rise at the beginning of each epoch, followed by a function of the steps since."""
+    if not warmup_steps:
+        message = "staircase is the shape of a warm-up; write warmup, or leave this key out"
+        raise RecipeError(Problem("", "schedule.params.warmup_shape", message))
+    epochs = warmup_steps * horizon.epochs / horizon.steps
+
+    def schedule(progress: Progress) -> float:
+        if progress.step >= warmup_steps:
+            return after(progress.step - warmup_steps)
+        # A compressed plan counts in fractions, whose sum may fall short of the whole by a bit.
+        begun = math.floor(progress.epoch + 1e-6) + 1
+        return start_factor + (1 - start_factor) * min(begun / epochs, 1.0)
 
     return schedule
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from runner.contracts import DataSpec
+from runner.errors import Problem, RecipeError
 from runner.registry import LossPart, ModelPart, Strict, tasks
 
 if TYPE_CHECKING:
     from runner.task import Task
+
+
+Score = Annotated[float, Field(ge=0, le=1)]
 
 
 class Window(Strict):
@@ -33,7 +38,6 @@ def segmentation(
         window: size in pixels, overlap (a share) and batch (windows at once) by which larger
             images are evaluated, blended by a Gaussian; without one they are taken whole.
     """
-    from runner.errors import Problem, RecipeError
     from runner.nets.sliding_window import SlidingWindow
     from runner.tasks.segmentation import Segmentation
 
@@ -47,3 +51,53 @@ def segmentation(
     return Segmentation(
         spec, model.build(spec), loss.build(spec), loss_name=loss.name, window=sliding
     )
+
+
+@tasks.register
+def detection(
+    spec: DataSpec,
+    /,
+    *,
+    backbone: ModelPart,
+    head: ModelPart,
+    loss: LossPart,
+    min_score: Score = 0.001,
+    nms_iou: Annotated[float, Field(gt=0, le=1)] | None = 0.7,
+    candidates: Annotated[int, Field(ge=1)] = 1000,
+    max_boxes: Annotated[int, Field(ge=1)] = 300,
+    display_score: Score = 0.25,
+) -> Task:
+    """Boxes with classes.
+
+    Args:
+        backbone: from image to maps of several strides.
+        head: from those maps to boxes and logits.
+        loss: of the predictions against the true boxes.
+        min_score: boxes below it are never predicted; metrics have thresholds of their own.
+        nms_iou: of two boxes of a class that overlap more, the lower score is dropped; null
+            keeps all.
+        candidates: highest scores of an image that are looked at, at most.
+        max_boxes: boxes of an image, at most.
+        display_score: boxes below it are not drawn.
+    """
+    from runner.nets.box_suppression import Suppression
+    from runner.nets.yolo_backbones import Backbone
+    from runner.tasks.detection import Detection
+
+    built = backbone.build(spec)
+    if not isinstance(built, Backbone):
+        message = f"{backbone.name} gives no maps; use timm_backbone or conv_backbone"
+        raise RecipeError(Problem("", "backbone.name", message))
+    if not _takes_a_backbone(head):
+        message = f"{head.name} is no detector's head; use yolov8_head or single_level_head"
+        raise RecipeError(Problem("", "head.name", message))
+    suppression = Suppression(min_score, nms_iou, candidates, max_boxes)
+    return Detection(
+        spec, built, head.build(spec, built), loss.build(spec),
+        suppression=suppression, display_score=display_score,
+    )  # fmt: skip
+
+
+def _takes_a_backbone(head: ModelPart) -> bool:
+    given = inspect.signature(head.factory).parameters.values()
+    return sum(each.kind is each.POSITIONAL_ONLY for each in given) == 2

@@ -25,6 +25,8 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
 
 
 FactorRange = Annotated[tuple[Factor, Factor], AfterValidator(_ascending)]
+Area = Annotated[float, Field(gt=0, le=1)]
+AreaRange = Annotated[tuple[Area, Area], AfterValidator(_ascending)]
 ShareRange = Annotated[tuple[Share, Share], AfterValidator(_ascending)]
 Deviation = Annotated[float, Field(ge=0)]
 DeviationRange = Annotated[tuple[Deviation, Deviation], AfterValidator(_ascending)]
@@ -32,7 +34,7 @@ DeviationRange = Annotated[tuple[Deviation, Deviation], AfterValidator(_ascendin
 
 @transforms.register
 def flip(*, horizontal: Probability = 0.5, vertical: Probability = 0.0) -> Transform:
-    """Mirror image and mask.
+    """Mirror image and mask or boxes.
 
     Args:
         horizontal: probability of swapping left and right.
@@ -45,7 +47,7 @@ def flip(*, horizontal: Probability = 0.5, vertical: Probability = 0.0) -> Trans
 
 @transforms.register
 def rotate90(*, probability: Probability = 0.75) -> Transform:
-    """Turn image and mask by a random multiple of 90 degrees; crops must be square.
+    """Turn image and mask or boxes by a random multiple of 90 degrees; crops must be square.
 
     Args:
         probability: of drawing one of the four turns, none among them.
@@ -76,6 +78,19 @@ def affine(
     from runner.data import augmentation
 
     return augmentation.affine(scale, rotate_degrees, shear_degrees, translate, probability)
+
+
+@transforms.register
+def zoom_crop(*, scale: AreaRange = (0.5, 1.0), probability: Probability = 0.5) -> Transform:
+    """A random part of the image, of its proportions, brought back to its size.
+
+    Args:
+        scale: smallest and largest share of the image's area.
+        probability: that a sample is changed.
+    """
+    from runner.data import augmentation
+
+    return augmentation.ZoomCrop(scale, probability)
 
 
 @transforms.register

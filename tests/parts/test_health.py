@@ -211,6 +211,8 @@ def test_a_rule_has_nothing_to_say_before_the_first_event(name):
         "loss_below": {"below": 0.3, "by_epoch": 10.0},
         "loss_improves": {"by": 0.1, "within_epochs": 50.0},
         "foreground_ratio": {}, "prediction_variance": {}, "constant_predictor": {},
+        "milestones": {"metric": "val/map50", "at": [{"epoch": 10.0, "min": 0.3}]},
+        "rising_in_a_row": {}, "one_class_only": {}, "box_at_every_place": {}, "no_positives": {},
     }  # fmt: skip
     assert said(name, params[name]) == []
     assert said(name, params[name], stepped(0, loss=1.0)) == []

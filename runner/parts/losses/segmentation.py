@@ -1,4 +1,4 @@
-"""Losses that a recipe can name."""
+"""Losses of segmentations, and sums of losses."""
 
 from __future__ import annotations
 

@@ -1,0 +1,109 @@
+"""Images with boxes, and what can be wrong with a box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.data.cache import Stamp
+
+FaultKind = Literal["degenerate", "outside", "duplicate"]
+
+OUTSIDE_PX = 1.0
+"""How far a box may reach beyond its image unremarked: formats count pixels from 0 or from 1."""
+
+SMALLEST_PX = 1.0
+"""Edge up to which a box is degenerate: VOC's with two equal corners have one pixel."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A box as its file says it.
+
+    Attributes:
+        place: file, and line or number in it.
+        corners: x1, y1, x2, y2, pixels of the image as stored.
+        kind: index of its class.
+    """
+
+    place: str
+    corners: tuple[float, float, float, float]
+    kind: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong with a box that can be mended without a question.
+
+    Attributes:
+        kind: degenerate and duplicate boxes are dropped, what is outside is cut off.
+        place: file, and line or number in it.
+        message: what is wrong, with figures.
+    """
+
+    kind: FaultKind
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image and its boxes.
+
+    Attributes:
+        name: of the image, relative to the root.
+        identity: what an image of the same content would be called in another split.
+        image: the file.
+        height, width: in pixels, as stored.
+        boxes: (N, 5) float64: x1, y1, x2, y2 in pixels as stored, and the class's index.
+    """
+
+    name: str
+    identity: str
+    image: Stamp
+    height: int
+    width: int
+    boxes: NDArray[np.float64]
+
+
+def mended(rows: Sequence[Row], height: int, width: int) -> tuple[NDArray[np.float64], list[Fault]]:
+    """Return an image's boxes as they can be trained on, and what was wrong with the others.
+
+    Args:
+        rows: of one image.
+        height: of the image, pixels.
+        width: of the image, pixels.
+    Returns: (N, 5) corners within the image and class; the faults in order of the rows.
+    """
+    kept: dict[tuple[float, ...], str] = {}
+    faults: list[Fault] = []
+    limits = np.asarray((width, height, width, height), np.float64)
+    for row in rows:
+        given = np.asarray(row.corners, np.float64)
+        inside = given.clip(0, limits)
+        text = ", ".join(f"{value:g}" for value in row.corners)
+        if ((given[2:] - given[:2]) <= SMALLEST_PX).any():
+            message = f"the box {text} is a pixel or less wide or high; it is left out"
+            faults.append(Fault("degenerate", row.place, message))
+            continue
+        if ((inside[2:] - inside[:2]) <= SMALLEST_PX).any():
+            message = f"the box {text} lies outside its image, {width}x{height}; it is left out"
+            faults.append(Fault("outside", row.place, message))
+            continue
+        if np.abs(given - inside).max() > OUTSIDE_PX:
+            message = f"the box {text} reaches beyond its image, {width}x{height}; it is cut off"
+            faults.append(Fault("outside", row.place, message))
+        key = (*inside.tolist(), float(row.kind))
+        if key in kept:
+            message = f"the box {text} stands there twice, first at {kept[key]}; one is left out"
+            faults.append(Fault("duplicate", row.place, message))
+            continue
+        kept[key] = row.place
+    return np.asarray(list(kept), np.float64).reshape(-1, 5), faults

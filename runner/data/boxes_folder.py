@@ -1,0 +1,244 @@
+"""A folder of images with boxes in one of four formats, checked and opened as a data set."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+
+from runner.contracts import Data, DataSpec, Measured, Transform
+from runner.data.boxes import Fault, Picture, Row, mended
+from runner.data.boxes_formats import (
+    PER_IMAGE,
+    BoxFormat,
+    Columns,
+    read_coco,
+    read_csv,
+    read_voc,
+    read_yolo,
+)
+from runner.data.boxes_split import BoxSplit, BoxView
+from runner.data.cache import Stamp
+from runner.data.files import Header, collected, problem, read_header
+from runner.data.pairs import SPLIT, STEM, Layout, Named
+from runner.data.splits import Folders, SplitRule, assign, find_leaks
+from runner.errors import DataError, Problem, RecipeError
+
+LOG = logging.getLogger(__name__)
+SHOWN = 5
+"""Faults that are told one by one."""
+
+
+@dataclass(frozen=True)
+class BoxLabels:
+    """Where boxes are written down.
+
+    Attributes:
+        format: of the files.
+        annotations: the file of an image or of many, as ``Layout.masks``.
+        classes: names in the order of their indices.
+        columns: of a CSV file.
+    """
+
+    format: BoxFormat
+    annotations: str
+    classes: tuple[str, ...]
+    columns: Columns
+
+
+def open_boxes(
+    root: Path,
+    images: str,
+    labels: BoxLabels,
+    rule: SplitRule,
+    view: BoxView,
+    *,
+    transforms: Sequence[Transform] = (),
+    faulty: Literal["mend", "refuse"] = "mend",
+    allow_leak: bool = False,
+) -> Data:
+    """Return a folder's splits; headers and annotations have been read, no pixel yet.
+
+    Args:
+        root: the folder.
+        images: pattern of the images.
+        labels: where their boxes are.
+        rule: which split an image belongs to.
+        view: what samples look like.
+        transforms: of the training split.
+        faulty: whether degenerate, outside and duplicate boxes are mended, and told, or refused.
+        allow_leak: whether two splits may hold the same image.
+
+    Raises:
+        RecipeError: values that contradict each other, all of them.
+        DataError: everything that is wrong with the files.
+    """
+    _check(images, labels, rule)
+    if not root.is_dir():
+        raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
+    problems: list[Problem] = []
+    splits: dict[str, tuple[Picture, ...]] = {}
+    with collected(problems):
+        named = assign(root, Layout(images, labels.annotations), rule)
+        splits, faults = read_pictures(root, named, labels)
+        _tell(faults)
+        if faulty == "refuse":
+            cure = "mend it, or set data.params.faulty: mend"
+            problems += [Problem(each.place, "", f"{each.message}; {cure}") for each in faults]
+    if splits and not allow_leak:
+        problems += find_leaks(splits)
+    if splits and not any(len(picture.boxes) for picture in splits["train"]):
+        message = "no image of the training split has a box; correct data.params.annotations"
+        problems.append(problem(root, message))
+    if problems:
+        raise DataError(problems)
+    view.require_room([picture for pictures in splits.values() for picture in pictures])
+    measured = Measured({"class_boxes": lambda: class_boxes(splits["train"], len(labels.classes))})
+    spec = DataSpec(labels.classes, ragged=frozenset({"boxes"}), measured=measured)
+    opened = {
+        split: BoxSplit(spec, pictures, view, tuple(transforms) if split == "train" else ())
+        for split, pictures in splits.items()
+    }
+    return Data(spec, opened, _fingerprint(splits, labels.classes))
+
+
+def read_pictures(
+    root: Path, named: Mapping[str, Sequence[Named]], labels: BoxLabels
+) -> tuple[dict[str, tuple[Picture, ...]], list[Fault]]:
+    """Return each split's images with their boxes, and what is wrong with single boxes.
+
+    Raises: DataError: all files that are missing, damaged or say what cannot be.
+    """
+    problems: list[Problem] = []
+    faults: list[Fault] = []
+    shared: dict[str, dict[str, list[Row]]] = {}
+    if labels.format not in PER_IMAGE:
+        known = [each for images in named.values() for each in images]
+        for file in dict.fromkeys(each.mask for each in known):
+            with collected(problems):
+                shared[file] = _shared_rows(root, file, labels, known)
+        if problems:
+            raise DataError(problems)
+    splits: dict[str, tuple[Picture, ...]] = {}
+    for split, images in named.items():
+        pictures = []
+        for each in images:
+            with collected(problems):
+                header = read_header(root / each.name)
+                if labels.format in PER_IMAGE:
+                    rows = _own_rows(root, each, header, labels)
+                else:
+                    rows = shared[each.mask].get(each.name, [])
+                boxes, found = mended(rows, header.height, header.width)
+                faults += found
+                stamp = Stamp.of(root / each.name)
+                size = header.height, header.width
+                pictures.append(Picture(each.name, each.identity, stamp, *size, boxes))
+        splits[split] = tuple(pictures)
+    if problems:
+        raise DataError(problems)
+    return splits, faults
+
+
+def class_boxes(pictures: Sequence[Picture], classes: int) -> list[float]:
+    """Return the boxes of each class."""
+    kinds = np.concatenate([picture.boxes[:, 4] for picture in pictures]).astype(np.int64)
+    return [float(count) for count in np.bincount(kinds, minlength=classes)]
+
+
+def _own_rows(root: Path, image: Named, header: Header, labels: BoxLabels) -> list[Row]:
+    path = root / image.mask
+    if labels.format == "yolo":
+        # By convention an image that shows nothing has no file.
+        return read_yolo(path, header, labels.classes) if path.exists() else []
+    return read_voc(path, header, labels.classes)
+
+
+def _shared_rows(
+    root: Path, file: str, labels: BoxLabels, known: Sequence[Named]
+) -> dict[str, list[Row]]:
+    """Return a file's boxes by the images' names from the root.
+
+    Raises: DataError: the file names images that are not there.
+    """
+    path = root / file
+    if labels.format == "coco":
+        found = read_coco(path, labels.classes)
+    else:
+        found = read_csv(path, labels.columns, labels.classes)
+    mine = [each.name for each in known if each.mask == file]
+    alike: dict[str, set[str]] = {}
+    for name in mine:
+        for short in (name, PurePosixPath(name).name):
+            alike.setdefault(short, set()).add(name)
+    folders = {PurePosixPath(name).parent for name in mine} | {PurePosixPath(file).parent}
+    rows: dict[str, list[Row]] = {}
+    problems: list[Problem] = []
+    for written, boxes in found.items():
+        names = alike.get(written) or alike.get(PurePosixPath(written).name, set())
+        place = boxes[0].place if boxes else str(path)
+        if len(names) == 1:
+            rows.setdefault(min(names), []).extend(boxes)
+        elif names:
+            message = f"{written!r} is the name of {len(names)} images; write paths from the root"
+            problems.append(Problem(place, "", message))
+        # An image that lies there and is in no split of the recipe is none of our business.
+        elif not any((root / folder / written).is_file() for folder in folders):
+            message = f"is of the image {written!r}, which does not exist; add or remove it"
+            problems.append(Problem(place, "", message))
+    if problems:
+        raise DataError(problems)
+    return rows
+
+
+def _check(images: str, labels: BoxLabels, rule: SplitRule) -> None:
+    """Raise a RecipeError with every value that contradicts another."""
+    problems: list[Problem] = []
+
+    def wrong(key: str, message: str) -> None:
+        problems.append(Problem("", f"data.params.{key}", message))
+
+    for key, pattern in (("images", images), ("annotations", labels.annotations)):
+        if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
+            wrong(key, f"{pattern!r} leaves the root; write it relative to the root")
+    if len(set(labels.classes)) != len(labels.classes):
+        wrong("classes", "name each class once")
+    if (SPLIT in images) != isinstance(rule, Folders):
+        wrong("images", f"{SPLIT} stands for splits.folders: write both or neither")
+    if SPLIT in labels.annotations and SPLIT not in images:
+        wrong("annotations", f"has {SPLIT}, which data.params.images does not have")
+    is_own = STEM in labels.annotations or "*" in labels.annotations
+    if labels.format in PER_IMAGE and not is_own:
+        wrong("annotations", f"is the same file for every image; write {STEM} for what differs")
+    if labels.format not in PER_IMAGE and is_own:
+        wrong("annotations", f"{labels.format} has one file for many images; name that file")
+    if labels.format != "csv" and labels.columns != Columns():
+        wrong("columns", f"{labels.format} has no columns; remove this key")
+    if problems:
+        raise RecipeError(problems)
+
+
+def _tell(faults: Sequence[Fault]) -> None:
+    if not faults:
+        return
+    counts = Counter(each.kind for each in faults)
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    first = "\n".join(f"  {each}" for each in faults[:SHOWN])
+    more = f"\n  and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    LOG.info("faulty boxes: %s\n%s%s", told, first, more)
+
+
+def _fingerprint(splits: Mapping[str, Sequence[Picture]], classes: Sequence[str]) -> str:
+    """Return what changes with a name, a size, the split of a file or a box."""
+    digest = hashlib.sha256(repr(tuple(classes)).encode())
+    for split, pictures in sorted(splits.items()):
+        for picture in pictures:
+            digest.update(repr((split, picture.name, picture.image.size_bytes)).encode())
+            digest.update(picture.boxes.tobytes())
+    return digest.hexdigest()[:16]
