@@ -74,3 +74,20 @@ def surface_score(
         message = "surface_score is of volumes, but the data are images; use binary_overlap"
         raise RecipeError(Problem("", "name", message))
     return SurfaceScore(target, tolerance_voxels, variation_factor)
+
+
+@metrics.register
+def pointing(
+    _: DataSpec,
+    /,
+    *,
+    pck_px: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [5, 10, 20],  # noqa: B006
+) -> Metric:
+    """Pixel error (median, mean, PCK), the done signal (AUROC, recall, F1), and the counts' MAE.
+
+    Args:
+        pck_px: distances, in pixels of the image, within which a point counts as correct.
+    """
+    from runner.nets.pointing_score import PointingScore
+
+    return PointingScore(pck_px)

@@ -1,5 +1,5 @@
 """Datasets: where the samples come from."""
 
-from runner.parts.datasets import segmentation, volumes
+from runner.parts.datasets import points, segmentation, volumes
 
-__all__ = ["segmentation", "volumes"]
+__all__ = ["points", "segmentation", "volumes"]

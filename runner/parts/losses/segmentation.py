@@ -1,4 +1,4 @@
-"""Losses that a recipe can name."""
+"""Losses of masks, and their weighted sum."""
 
 from __future__ import annotations
 
