@@ -13,6 +13,9 @@ from runner.nets.normalisation import with_group_norm
 from runner.nets.pretrained import load_encoder, no_weights
 from runner.registry import suggestion
 
+SHARPNESS = 10.0
+"""Factor of the heatmap's logits: a mean is at a place only once almost all weight is there."""
+
 REGRESSION_GRID = 8
 """Cells along an edge of what is left of a map before coordinates are regressed."""
 
@@ -85,7 +88,7 @@ class HeatmapHead(nn.Module):
         hidden = self.hidden(features)
         # What is next depends on what is left elsewhere, beyond the backbone's sight.
         hidden = (hidden + self.context(hidden.mean((2, 3)))[..., None, None]).relu()
-        share = self.heatmap_head(hidden).flatten(1).float().softmax(1)
+        share = (SHARPNESS * self.heatmap_head(hidden).flatten(1).float()).softmax(1)
         middles = cell_middles(*features.shape[2:], share).flatten(2).squeeze(0)
         done = self.done_head(torch.cat([hidden.mean((2, 3)), hidden.amax((2, 3))], 1))
         return Pointed(share @ middles.T, done.squeeze(1))

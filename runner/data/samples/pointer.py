@@ -17,8 +17,9 @@ GRID = 8
 """Cells along an edge, of which each holds one object at most: none hides another."""
 
 OBJECT_PX = 4
-FEWEST, MOST, MEAN_BEYOND = 5, 50, 16.0
-"""Objects of an image: the fewest plus an exponential number of this mean, 21 on average."""
+FEWEST, MOST = 5, 50
+SHAPE, SCALE = 2.0, 8.5
+"""Objects of an image: the fewest plus a gamma-distributed number, 21 on average."""
 
 GROUND, OBJECT = (0.10, 0.10, 0.10), (0.90, 0.20, 0.20)
 NOISE = 0.05
@@ -53,7 +54,7 @@ def write(folder: Path, seed: int) -> None:
 
 def draw_points(generator: np.random.Generator) -> NDArray[np.float64]:
     """Return the middles of a scene's objects, (N, 2), x and y in pixels."""
-    beyond = generator.exponential(MEAN_BEYOND)
+    beyond = generator.gamma(SHAPE, SCALE)
     objects = int(np.clip(FEWEST + beyond, FEWEST, MOST))
     cells = generator.permutation(GRID**2)[:objects]
     cell_px = EDGE_PX // GRID
