@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from runner.contracts import DataSpec, Draw, Sample
 from runner.data.cache import ArrayCache, key_of
 from runner.data.files import read_image
-from runner.data.points_canvas import Letterbox, Points
+from runner.data.points_canvas import Letterbox
 from runner.data.points_draws import FixedDraw, Mixed
 from runner.data.points_marks import Mark
 from runner.data.points_match import PointedImage
@@ -71,7 +73,7 @@ class PointView:
         """Raise a MachineError where the disk has no room for what the cache still lacks."""
         if self.cache is not None:
             missing = [each for each in images if self.key(each) not in self.cache]
-            self.cache.require_room(3 * sum(np.prod(self.letterbox(e).inner) for e in missing))
+            self.cache.require_room(3 * sum(prod(self.letterbox(each).inner) for each in missing))
 
     def sample(
         self,
@@ -95,7 +97,7 @@ class PointView:
         is_done = marked == len(points)
         # Where there is nothing to point at, the middle of the canvas stands for it.
         point = np.zeros(2) if is_done else box.to_unit(points[marked])
-        target = {
+        target: dict[str, NDArray[Any]] = {
             "point": point.astype(np.float32),
             "done": np.asarray(is_done, np.float32),
             "source_px": box.source_px.astype(np.float32),
@@ -197,6 +199,6 @@ def _decoded(image: PointedImage, box: Letterbox) -> NDArray[np.uint8]:
     return box.scaled(read_image(Path(image.pair.image.path)))
 
 
-def objects_of(images: Sequence[PointedImage]) -> Points:
-    """Return how many objects each image has, as floats."""
-    return np.array([len(image.points) for image in images], np.float64)
+def objects_of(images: Sequence[PointedImage]) -> list[float]:
+    """Return how many objects each image has."""
+    return [float(len(image.points)) for image in images]

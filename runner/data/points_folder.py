@@ -88,7 +88,7 @@ def open_points(
 
 def _done_share(images: Sequence[PointedImage]) -> list[float]:
     """Return which share of draws is done where each number of marks is equally likely."""
-    return [float(np.mean(1 / (1 + objects_of(images))))]
+    return [float(np.mean([1 / (1 + objects) for objects in objects_of(images)]))]
 
 
 def _check(images: str, annotations: Annotations, rule: SplitRule) -> None:

@@ -96,7 +96,9 @@ def match(
 
 def _assigned(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Named]]:
     """Return the images of each split; a list may be JSON, as FSC-147 has it."""
-    if not (isinstance(rule, Lists) and any(file.endswith(".json") for file in rule.files.values())):
+    if not (
+        isinstance(rule, Lists) and any(file.endswith(".json") for file in rule.files.values())
+    ):
         return assign(root, layout, rule)
     by_name = _by_any_name(find_images(root, layout))
     problems: list[Problem] = []
@@ -176,9 +178,7 @@ def _from_files(
     return found
 
 
-def _stray(
-    root: Path, layout: Layout, rule: SplitRule, annotations: Annotations
-) -> list[Problem]:
+def _stray(root: Path, layout: Layout, rule: SplitRule, annotations: Annotations) -> list[Problem]:
     """Return a problem for each annotation of an image that does not exist."""
     used = {each.mask for each in _all_images(root, layout, rule)}
     patterns = {

@@ -89,7 +89,7 @@ class HeatmapHead(nn.Module):
         # What is next depends on what is left elsewhere, beyond the backbone's sight.
         hidden = (hidden + self.context(hidden.mean((2, 3)))[..., None, None]).relu()
         share = (SHARPNESS * self.heatmap_head(hidden).flatten(1).float()).softmax(1)
-        middles = cell_middles(*features.shape[2:], share).flatten(2).squeeze(0)
+        middles = cell_middles(features.shape[2], features.shape[3], share).flatten(2).squeeze(0)
         done = self.done_head(torch.cat([hidden.mean((2, 3)), hidden.amax((2, 3))], 1))
         return Pointed(share @ middles.T, done.squeeze(1))
 

@@ -37,10 +37,8 @@ class PointLoss:
         if self.kind == "mse":
             return apart.square().mean(1)
         t, distance = self.threshold, apart.abs().sum(1)
-        if self.kind == "distance_hinge":
-            far = t * distance + t**2
-        else:
-            far = 2 * t * distance - t**2
+        hinge, tangent = t * distance + t**2, 2 * t * distance - t**2
+        far = hinge if self.kind == "distance_hinge" else tangent
         return torch.where(distance < t, distance.square(), far)
 
 

@@ -97,9 +97,7 @@ class Pointing(Task):
         return [panel(*each) for each in zip(*arrays, strict=True)]
 
     def _pointed(self, batch: Batch) -> Pointed:
-        pointed: Pointed = self.model(
-            normalised(batch, channels_last=is_channels_last(self.model))
-        )
+        pointed: Pointed = self.model(normalised(batch, channels_last=is_channels_last(self.model)))
         return pointed
 
     def _terms(self, pointed: Pointed, batch: Batch) -> dict[str, Tensor]:
@@ -119,7 +117,5 @@ class Pointing(Task):
         count = None
         is_counted = batch.target["is_counted"]
         if not torch.is_grad_enabled() and bool(is_counted.any()):
-            count = count_by_pointing(
-                self._pointed, batch, is_counted, self.mark, self.count_limit
-            )
+            count = count_by_pointing(self._pointed, batch, is_counted, self.mark, self.count_limit)
         return Outputs(point=pointed.point, done=pointed.done, count=count)

@@ -84,7 +84,7 @@ def test_each_heads_gradient_and_the_squared_error_are_shown(head, names):
     assert set(found) == {"mse"} | {f"grad_norm/{name}" for name in names}
     wanted = (point - batch.target["point"]).square().mean()
     assert found["mse"].item() == pytest.approx(wanted.item(), rel=1e-4)
-    own = getattr(task.model.head, "done_head")
+    own = task.model.head.done_head
     gradient = torch.cat([p.grad.flatten() for p in own.parameters()])
     assert found["grad_norm/done_head"].item() == pytest.approx(gradient.norm().item(), rel=1e-5)
     assert "mse" not in task.figures()
