@@ -26,12 +26,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.samples import IGNORE, Batch, Cut, Draw, Ragged, Sample
+from runner.samples import IGNORE, Batch, Choose, Cut, Draw, Drawn, Ragged, Sample
 
 __all__ = [
-    "IGNORE", "Batch", "Cut", "Data", "DataContext", "DataSpec", "Draw", "HealthRule", "History",
-    "Horizon", "Loss", "Measured", "Metric", "Progress", "Ragged", "Sample", "Sampler", "Schedule",
-    "Split", "Transform",
+    "IGNORE", "Batch", "Choose", "Cut", "Data", "DataContext", "DataSpec", "Draw", "Drawn",
+    "HealthRule", "History", "Horizon", "Loss", "Measured", "Metric", "Progress", "Ragged",
+    "Sample", "Sampler", "Schedule", "Split", "Transform",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -163,8 +163,8 @@ class Sampler(Protocol):
         """Draws in an epoch."""
         ...
 
-    def epoch(self, epoch: int, generator: np.random.Generator) -> Iterator[tuple[int, Cut | None]]:
-        """Yield ``len(self)`` pairs of item index and cut.
+    def epoch(self, epoch: int, generator: np.random.Generator) -> Iterator[Drawn]:
+        """Yield ``len(self)`` tuples of item index, cut and, where objects are marked, choice.
 
         Args:
             epoch: counted from 0.

@@ -33,6 +33,23 @@ class Cut(Protocol):
         ...
 
 
+class Choose(Protocol):
+    """How many of an item's objects are marked; a sampler chooses it, a dataset carries it out."""
+
+    def __call__(self, objects: int, generator: np.random.Generator) -> int:
+        """Return a number from 0 to ``objects``.
+
+        Args:
+            objects: that the item has.
+            generator: this draw's own.
+        """
+        ...
+
+
+Drawn = tuple[int, Cut | None] | tuple[int, Cut | None, Choose | None]
+"""What a sampler says of a draw: the fields of ``Draw`` after its number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draw:
     """One sample that a sampler asks a split for.
@@ -43,11 +60,13 @@ class Draw:
             draws what the undisturbed one would have drawn.
         index: which item of the split.
         cut: where to crop; the dataset's own rule (uniform) where None.
+        choose: how many objects are marked; the dataset's own rule (uniform) where None.
     """
 
     number: int
     index: int
     cut: Cut | None = None
+    choose: Choose | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,7 @@ class Sample:
     Attributes:
         id: names it in findings and errors.
         image: (C, *spatial), uint8 or uint16 (float32 where the file is): normalised on the device.
-        target: what the task reads: ``mask`` (*spatial) uint8; ``points`` (N, 2); ``boxes`` (N, 5).
+        target: what the task reads: ``mask`` (*spatial) uint8; ``point`` (2,); ``boxes`` (N, 5).
         mean, std: (C,) float32, in the image's unit: the task computes (image - mean) / std.
         is_labelled: False where the target must not be trained on.
     """

@@ -35,11 +35,17 @@ class Outputs:
         logits: (B, K, *spatial) float, of a segmentation.
         boxes: of each sample, after non-maximum suppression, of a detection.
         scores: (B, A) before it: the best score of each of the A places that predict a box.
+        point: (B, 2) float, x and y of the object pointed at, -1 and 1 being the image's edges.
+        done: (B,) float, logit of there being no object left to point at.
+        count: (B,) int64, objects counted by pointing until done; -1 where none were counted.
     """
 
     logits: Tensor | None = None
     boxes: Sequence[Boxes] | None = None
     scores: Tensor | None = None
+    point: Tensor | None = None
+    done: Tensor | None = None
+    count: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,13 @@ class Task(nn.Module, ABC):
     def assess(self, batch: Batch, progress: Progress) -> tuple[dict[str, Tensor], Outputs]:
         """Return losses and outputs of a validation batch, by one forward where overridden."""
         return self.losses(batch, progress), self.outputs(batch)
+
+    def figures(self) -> Mapping[str, Tensor]:
+        """Return further scalars of a step by name, shown as ``train/<name>``; none by default.
+
+        Called after the backward pass, before gradients are clipped.
+        """
+        return {}
 
     def after_step(self, progress: Progress) -> None:
         """Follow an optimizer step: a teacher, a ramp. Nothing by default."""

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 # Each may import only what stands before it.
 LAYERS = (
     "errors", "events", "samples", "contracts", "rules", "registry", "task", "nets", "data",
-    "tasks", "splitting", "parts", "language", "engine", "insight", "render", "commands", "cli", "__main__",
+    "tasks", "splitting", "parts", "language", "engine", "insight", "render", "commands", "cli",
+    "__main__",
 )  # fmt: skip
 ONLY_IN_FACTORIES = {"task", "nets", "data", "tasks"}
 CORE = tuple(f"engine.{name}" for name in ("loop", "checkpoint", "distributed", "ema"))

@@ -91,7 +91,7 @@ class Alternating:
 
     def epoch(self, epoch: int, generator: np.random.Generator) -> Iterator[tuple[int, Cut | None]]:
         """Yield item indices with the cut whose turn it is."""
-        for number, (item, _) in enumerate(self.order.epoch(epoch, generator)):
+        for number, (item, *_) in enumerate(self.order.epoch(epoch, generator)):
             yield item, self.cuts[number % len(self.cuts)]
 
 

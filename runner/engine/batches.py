@@ -123,7 +123,7 @@ class _Batches:
         for epoch in count(first_epoch):
             numbers = count(epoch * draws_per_epoch)
             items = self.sampler.epoch(epoch, epoch_generator(self.seed, epoch))
-            draws = [Draw(next(numbers), index, cut) for index, cut in items]
+            draws = [Draw(next(numbers), *item) for item in items]
             assert len(draws) == draws_per_epoch, (len(draws), draws_per_epoch)
             for batch in range(skipped, batches):
                 start = batch * self.batch_size

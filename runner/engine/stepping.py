@@ -103,6 +103,8 @@ class Stepper:
         self._buffers.keep()
         samples, ids, terms = self._descend(batches, progress)
         loss = reduce(add, terms.values())
+        self._unscale()
+        own = {name: value.detach().float() for name, value in run.task.figures().items()}
         norms = self._clip()
         whole = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
         # A finite number less itself is 0, any other NaN, which alone differs from itself.
@@ -118,6 +120,7 @@ class Stepper:
         if len(norms) > 1:
             names = (*names, *(f"grad_norm/{group.name}" for group in run.groups))
             figures += norms
+        names, figures = (*names, *own), [*figures, *own.values()]
         self._pending.append(_Stepped(names, figures, ids))
         return samples
 
@@ -158,6 +161,13 @@ class Stepper:
             return self._model.no_sync()
         return _AS_IT_IS
 
+    def _unscale(self) -> None:
+        """Undo the loss scale of gradients."""
+        if self._run.loss_scale:
+            every = [p.grad for each in self._parameters for p in each if p.grad is not None]
+            if every:
+                torch._foreach_mul_(every, 1 / self._run.loss_scale.value)
+
     def _clip(self) -> list[Tensor]:
         """Scale gradients down to each group's norm; return the norms from before."""
         norms = []
@@ -166,8 +176,6 @@ class Stepper:
             if not gradients:
                 norms.append(torch.zeros((), device=self._run.device))
                 continue
-            if self._run.loss_scale:
-                torch._foreach_mul_(gradients, 1 / self._run.loss_scale.value)
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             if limit is not None:
                 torch._foreach_mul_(gradients, torch.minimum(limit / norm, self._one))

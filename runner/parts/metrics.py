@@ -99,3 +99,20 @@ def average_precision(
     return AveragePrecision(
         spec.classes, score_threshold=score_threshold, also_at=also_at, count_from=count_from
     )
+
+
+@metrics.register
+def pointing(
+    _: DataSpec,
+    /,
+    *,
+    pck_px: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [5, 10, 20],  # noqa: B006
+) -> Metric:
+    """Pixel error (median, mean, PCK), the done signal (AUROC, recall, F1), and the counts' MAE.
+
+    Args:
+        pck_px: distances, in pixels of the image, within which a point counts as correct.
+    """
+    from runner.nets.pointing_score import PointingScore
+
+    return PointingScore(pck_px)

@@ -215,3 +215,30 @@ def _of_a_detector(backbone: Backbone | None) -> Backbone:
         message = "is a detector's head; name it as head in the params of the task detection"
         raise RecipeError(Problem("", "name", message))
     return backbone
+
+
+@models.register
+def pointer(
+    spec: DataSpec,
+    /,
+    *,
+    backbone: str = "resnet18",
+    pretrained: Weights | None = None,
+    norm: Literal["batch", "group"] = "batch",
+    stride: Literal[4, 8, 16, 32] = 16,
+    head: Literal["regression", "heatmap"] = "heatmap",
+    hidden: Width = 128,
+) -> nn.Module:
+    """One place of an image, and whether there is one left, around a timm backbone.
+
+    Args:
+        backbone: a timm model that gives maps, such as resnet18.
+        pretrained: timm for the backbone's published weights, or a .safetensors file of them.
+        norm: group for batches of few images; weights keep scale and shift, not statistics.
+        stride: pixels of the image for one of the map that the head looks at.
+        head: regression: x and y by a linear layer each; heatmap: the mean of a map.
+        hidden: width of the head.
+    """
+    from runner.nets import pointer as nets
+
+    return nets.pointer(spec.channels, backbone, pretrained, norm, stride, head, hidden)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -159,3 +159,38 @@ def balanced_patches(
 
     order = Shuffled(len(split), patches_per_volume)
     return Alternating(order, (AroundForegroundCut(tries), UniformCut()))
+
+
+@samplers.register
+def sequential_points(
+    split: Split,
+    _batch_size: int,
+    /,
+    *,
+    done_mode: Literal["mixed", "regression", "classification", "balanced"] = "balanced",
+    done_share: Annotated[float, Field(gt=0, lt=1)] | None = None,
+    draws_per_epoch: Annotated[int, Field(ge=1)] | None = None,
+) -> Sampler:
+    """Steps of pointing: images in random order, some of their N objects marked, the next wanted.
+
+    Args:
+        done_mode: mixed: 0 to N are marked; regression: fewer than N; classification: N or N - 1;
+            balanced: N in a share of the draws, fewer in the others.
+        done_share: of the draws of balanced in which all are marked; 0.5 where not set.
+        draws_per_epoch: each image once where null.
+    """
+    from runner.data.points import PointTrainSplit
+    from runner.data.points_draws import PointingOrder, choice
+    from runner.errors import Problem, RecipeError
+
+    problems = []
+    if done_share is not None and done_mode != "balanced":
+        message = f"{done_mode} has its own share; remove this key, or write done_mode: balanced"
+        problems.append(Problem("", "sampler.params.done_share", message))
+    if not isinstance(split, PointTrainSplit):
+        message = "marks the objects of a data set of points; use another sampler, or data: points"
+        problems.append(Problem("", "sampler.name", message))
+    if problems:
+        raise RecipeError(problems)
+    share = 0.5 if done_share is None else done_share
+    return PointingOrder(len(split), draws_per_epoch, choice(done_mode, share))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -101,3 +101,40 @@ def detection(
 def _takes_a_backbone(head: ModelPart) -> bool:
     given = inspect.signature(head.factory).parameters.values()
     return sum(each.kind is each.POSITIONAL_ONLY for each in given) == 2
+
+
+@tasks.register
+def pointing(
+    spec: DataSpec,
+    /,
+    *,
+    model: ModelPart,
+    loss: LossPart,
+    done_weight: Annotated[float, Field(ge=0)] = 1.0,
+    done_positive_weight: Annotated[float, Field(gt=0)] = 1.0,
+    point_when_done: Literal["masked", "centre"] = "masked",
+    count_limit: Annotated[int, Field(ge=1)] = 100,
+) -> Task:
+    """The next object's place, and whether there is one left.
+
+    Args:
+        model: from image to one place and a done logit.
+        loss: of the place against the true one: mse, distance_hinge or huber_distance.
+        done_weight: of the done signal's cross-entropy, beside the loss of the place.
+        done_positive_weight: within it, of samples that are done.
+        point_when_done: what the place is trained on where nothing is left: masked, nothing;
+            centre, the middle of the canvas.
+        count_limit: objects at which counting by pointing ends, done or not.
+    """
+    from runner.data.points import PointSpec
+    from runner.errors import Problem, RecipeError
+    from runner.tasks.pointing import Pointing
+
+    if not isinstance(spec, PointSpec):
+        message = "points at objects, but the data are no points; write data: {name: points}"
+        raise RecipeError(Problem("", "name", message))
+    return Pointing(
+        spec, model.build(spec), loss.build(spec), loss_name="point", done_weight=done_weight,
+        done_positive_weight=done_positive_weight, point_when_done=point_when_done,
+        count_limit=count_limit,
+    )  # fmt: skip

@@ -1,5 +1,5 @@
 """Datasets: where the samples come from."""
 
-from runner.parts.datasets import boxes, segmentation, volumes
+from runner.parts.datasets import boxes, points, segmentation, volumes
 
-__all__ = ["boxes", "segmentation", "volumes"]
+__all__ = ["boxes", "points", "segmentation", "volumes"]

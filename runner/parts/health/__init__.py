@@ -4,6 +4,14 @@ A rule says the same thing for as long as it is true; the loop passes on what ch
 warning is over, the rule says so once with a good finding.
 """
 
-from runner.parts.health import classes, curves, detection, foreground, losses
+from runner.parts.health import (
+    classes,
+    curves,
+    detection,
+    foreground,
+    losses,
+    phases,
+    pointing,
+)
 
-__all__ = ["classes", "curves", "detection", "foreground", "losses"]
+__all__ = ["classes", "curves", "detection", "foreground", "losses", "phases", "pointing"]

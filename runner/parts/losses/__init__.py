@@ -1,5 +1,5 @@
 """Losses that a recipe can name."""
 
-from runner.parts.losses import detection, segmentation
+from runner.parts.losses import detection, pointing, segmentation
 
-__all__ = ["detection", "segmentation"]
+__all__ = ["detection", "pointing", "segmentation"]

@@ -1,0 +1,111 @@
+"""Points of one image in a file of its own: VOC and YOLO boxes, and images of dots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+
+from runner.data.files import problem, read_with_pillow
+from runner.data.points_canvas import Points
+from runner.data.points_tables import read_text
+from runner.errors import DataError, Problem
+
+Named = list[tuple[str, float, float]]
+"""Category, x and y of each object; dots have no category."""
+
+Size = tuple[int, int]
+
+
+def read_voc(path: Path, _: Size) -> Named:
+    """Return the centres of the boxes of a VOC file, with their names.
+
+    Raises: DataError: it is no XML, or a box lacks an edge.
+    """
+    text = read_text(path)
+    # Entities can be nested to fill any memory, and no VOC file has them.
+    if "<!ENTITY" in text:
+        raise DataError(problem(path, "declares entities, which a VOC file has not; remove them"))
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise DataError(problem(path, f"is no XML ({error}); replace or mend it")) from None
+    found: Named = []
+    for each in root.iter("object"):
+        edges = [each.findtext(f"bndbox/{edge}", "") for edge in ("xmin", "ymin", "xmax", "ymax")]
+        numbers = _numbers(edges)
+        if numbers is None:
+            message = f"a box's edges are {', '.join(edges)}; write four finite numbers"
+            raise DataError(problem(path, message))
+        x_min, y_min, x_max, y_max = numbers
+        found.append((each.findtext("name", ""), (x_min + x_max) / 2, (y_min + y_max) / 2))
+    return found
+
+
+def read_yolo(path: Path, size: Size) -> Named:
+    """Return the centres of the boxes of a YOLO file, a line ``class x y width height`` each.
+
+    Args:
+        path: of the file.
+        size: height and width of the image, of which the lines give shares.
+    Raises: DataError: a line is none; it is named.
+    """
+    found: Named = []
+    problems: list[Problem] = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        category, *rest = line.split()
+        shares = _numbers(rest)
+        if shares is None or len(shares) != 4:
+            message = f"{line.strip()!r} is no box; write: class x y width height"
+            problems.append(Problem(f"{path}:{number}", "", message))
+        else:
+            found.append((category, shares[0] * size[1], shares[1] * size[0]))
+    if problems:
+        raise DataError(problems)
+    return found
+
+
+def read_dots(path: Path, size: Size) -> Named:
+    """Return the middle of each dot: connected pixels that are not black.
+
+    Args:
+        path: of an image, as large as the one whose objects it dots.
+        size: height and width of that image.
+    Raises: DataError: it is no image, or of another size.
+    """
+    dots = read_with_pillow(path)
+    if dots.shape[:2] != size:
+        height, width = dots.shape[:2]
+        message = f"is {width}x{height} pixels, its image {size[1]}x{size[0]}; they must agree"
+        raise DataError(problem(path, message))
+    # A fourth channel is how opaque a pixel is, which says nothing of dots.
+    is_dot = (dots[..., :3] != 0).any(-1) if dots.ndim == 3 else dots != 0
+    _, _, _, middles = cv2.connectedComponentsWithStats(is_dot.astype(np.uint8), connectivity=8)
+    # The first component is the ground; a pixel's middle is half a pixel behind its index.
+    return [("", float(x) + 0.5, float(y) + 0.5) for x, y in middles[1:]]
+
+
+def points_of(named: Named) -> Points:
+    """Return the points without their categories."""
+    return np.array([(x, y) for _, x, y in named], np.float64).reshape(-1, 2)
+
+
+def _numbers(texts: list[str]) -> list[float] | None:
+    try:
+        values = [float(text) for text in texts]
+    except ValueError:
+        return None
+    return values if all(map(math.isfinite, values)) else None
+
+
+READERS: Mapping[str, Callable[[Path, Size], Named]] = {
+    "voc": read_voc,
+    "yolo": read_yolo,
+    "dots": read_dots,
+}

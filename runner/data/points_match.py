@@ -1,0 +1,234 @@
+"""Which points belong to which image of a folder."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from runner.data import points_beside, points_tables
+from runner.data.cache import Stamp
+from runner.data.files import collected, problem, read_header
+from runner.data.pairs import SPLIT, STEM, Layout, Named, Pair, find_images
+from runner.data.points_beside import points_of
+from runner.data.points_canvas import Points
+from runner.data.points_tables import check_categories, read_json
+from runner.data.splits import Folders, Lists, SplitRule, assign
+from runner.errors import DataError, Problem
+
+Format = Literal["fsc147", "csv", "json", "coco", "voc", "yolo", "dots"]
+
+_SHOWN = 20
+"""Images of one kind of problem that are named one by one."""
+
+
+@dataclass(frozen=True)
+class PointedImage:
+    """An image whose objects are known.
+
+    Attributes:
+        pair: the image, and the file that its points come from in place of a mask.
+        points: of its objects, as given, within the image; at least one.
+    """
+
+    pair: Pair
+    points: Points
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Where points are written.
+
+    Attributes:
+        format: of the file or files.
+        path: below root; of one file for all images, or with ``{stem}`` or ``*`` of one for each.
+        categories: of the boxes that count; all where None.
+    """
+
+    format: Format
+    path: str
+    categories: Sequence[str] | None = None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether one file holds the points of all images."""
+        return self.format in points_tables.READERS
+
+
+def match(
+    root: Path, layout: Layout, annotations: Annotations, rule: SplitRule
+) -> dict[str, tuple[PointedImage, ...]]:
+    """Return the images of each split with their points.
+
+    Raises: DataError: everything that is wrong with images, annotations and lists.
+    """
+    splits = _assigned(root, layout, rule)
+    every = list({each.name: each for images in splits.values() for each in images}.values())
+    problems: list[Problem] = []
+    if annotations.is_table:
+        found = _from_table(root, layout, rule, annotations, problems)
+    else:
+        found = _from_files(root, every, annotations, problems)
+        problems += _stray(root, layout, rule, annotations)
+    pointed: dict[str, PointedImage] = {}
+    empty: list[str] = []
+    for each in every:
+        points = found.get(each.name)
+        if points is None and not annotations.is_table:
+            continue  # Its file is missing or damaged, and has been reported.
+        if points is None or len(points) == 0:
+            empty.append(each.name)
+            continue
+        with collected(problems):
+            pointed[each.name] = _checked(root, each, points)
+    problems += [
+        problem(root / name, "has no points; annotate its objects, or take the image away")
+        for name in empty[:_SHOWN]
+    ]
+    if len(empty) > _SHOWN:
+        problems.append(problem(root, f"{len(empty) - _SHOWN} more images have no points"))
+    if problems:
+        raise DataError(problems)
+    return {split: tuple(pointed[each.name] for each in all_) for split, all_ in splits.items()}
+
+
+def _assigned(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Named]]:
+    """Return the images of each split; a list may be JSON, as FSC-147 has it."""
+    if not (
+        isinstance(rule, Lists) and any(file.endswith(".json") for file in rule.files.values())
+    ):
+        return assign(root, layout, rule)
+    by_name = _by_any_name(find_images(root, layout))
+    problems: list[Problem] = []
+    splits: dict[str, list[Named]] = {}
+    for split, file in rule.files.items():
+        with collected(problems):
+            lists = read_json(root / file)
+            if not isinstance(lists, dict) or not isinstance(lists.get(split), list):
+                message = f"has no list of images called {split!r}; correct data.params.splits"
+                raise DataError(problem(root / file, message))
+            splits[split] = []
+            for name in map(str, lists[split]):
+                named = by_name.get(name, [])
+                if len(named) == 1:
+                    splits[split].append(named[0])
+                    continue
+                wrong = f"names {len(named)} images" if named else "is no image that images matches"
+                problems.append(problem(root / file, f"{split}: {name!r} {wrong}"))
+            if not lists[split]:
+                problems.append(problem(root / file, f"the split {split!r} is empty"))
+    if problems:
+        raise DataError(problems)
+    return splits
+
+
+def _from_table(
+    root: Path,
+    layout: Layout,
+    rule: SplitRule,
+    annotations: Annotations,
+    problems: list[Problem],
+) -> dict[str, Points]:
+    """Return the points by image of the folder; an annotation without image is a problem."""
+    file = root / annotations.path
+    table: Mapping[str, Points] = {}
+    with collected(problems):
+        table = points_tables.READERS[annotations.format](file, annotations.categories)
+    by_name = _by_any_name(_all_images(root, layout, rule))
+    found: dict[str, Points] = {}
+    for name, points in table.items():
+        images = by_name.get(name, [])
+        if len(images) == 1:
+            found[images[0].name] = points
+        elif images:
+            message = f"{name!r} is the name of {len(images)} images; write the path from the root"
+            problems.append(problem(file, message))
+        elif len(points):
+            message = (
+                f"annotates {name!r}, but no such image matches {layout.images!r}; "
+                "add the image, or take the annotation away"
+            )
+            problems.append(problem(file, message))
+    return found
+
+
+def _from_files(
+    root: Path, images: Sequence[Named], annotations: Annotations, problems: list[Problem]
+) -> dict[str, Points]:
+    read = points_beside.READERS[annotations.format]
+    wanted = annotations.categories
+    found: dict[str, Points] = {}
+    seen: Counter[str] = Counter()
+    for each in images:
+        file = root / each.mask
+        if not file.is_file():
+            message = f"has no annotation: {each.mask} does not exist; add it"
+            problems.append(problem(root / each.name, message))
+            continue
+        with collected(problems):
+            header = read_header(root / each.name)
+            named = read(file, (header.height, header.width))
+            seen.update(category for category, _, _ in named)
+            found[each.name] = points_of([n for n in named if wanted is None or n[0] in wanted])
+    if wanted is not None and seen:
+        with collected(problems):
+            check_categories(root, wanted, list(seen))
+    return found
+
+
+def _stray(root: Path, layout: Layout, rule: SplitRule, annotations: Annotations) -> list[Problem]:
+    """Return a problem for each annotation of an image that does not exist."""
+    used = {each.mask for each in _all_images(root, layout, rule)}
+    patterns = {
+        annotations.path.replace(STEM, "*").replace(SPLIT, folder) for folder in _folders(rule)
+    }
+    return [
+        problem(path, "annotates no image: there is none of this name; add it, or take this away")
+        for pattern in sorted(patterns)
+        for path in sorted(root.glob(pattern))
+        # YOLO's list of class names lies beside its labels.
+        if path.relative_to(root).as_posix() not in used and path.name != "classes.txt"
+    ]
+
+
+def _folders(rule: SplitRule) -> Sequence[str]:
+    return list(rule.names.values()) if isinstance(rule, Folders) else [""]
+
+
+def _all_images(root: Path, layout: Layout, rule: SplitRule) -> list[Named]:
+    """Return the images of all splits, and those that lists leave out."""
+    return [each for folder in _folders(rule) for each in find_images(root, layout, folder)]
+
+
+def _by_any_name(images: Sequence[Named]) -> dict[str, list[Named]]:
+    """Return images by their path, their path without suffix, their file name and its stem."""
+    found: dict[str, dict[str, Named]] = defaultdict(dict)
+    for image in images:
+        path = PurePosixPath(image.name)
+        for name in (image.name, str(path.with_suffix("")), path.name, path.stem):
+            found[name][image.name] = image
+    return {name: list(each.values()) for name, each in found.items()}
+
+
+def _checked(root: Path, image: Named, points: Points) -> PointedImage:
+    """Return the image with its points.
+
+    Raises: DataError: it cannot be read, or points lie outside of it.
+    """
+    path = root / image.name
+    header = read_header(path)
+    is_outside = ((points < 0) | (points > (header.width, header.height))).any(1)
+    if is_outside.any():
+        x, y = points[is_outside][0]
+        message = (
+            f"point {x:g}, {y:g} lies outside of the image, {header.width}x{header.height} pixels "
+            f"({is_outside.sum()} of its {len(points)} points do); correct the annotation"
+        )
+        raise DataError(problem(path, message))
+    annotation = root / image.mask
+    stamps = Stamp.of(path), Stamp.of(annotation)
+    return PointedImage(
+        Pair(image.name, image.identity, *stamps, header.height, header.width), points
+    )

@@ -1,0 +1,147 @@
+"""Datasets of images whose objects are pointed at one after another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, get_args
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from runner.registry import Strict, datasets
+
+if TYPE_CHECKING:
+    from runner.contracts import Data, DataContext
+    from runner.data.splits import SplitRule
+
+Pixels = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+GreyLevel = Annotated[float, Field(ge=0, le=255)]
+GreyDeviation = Annotated[float, Field(gt=0, le=255)]
+Level = Annotated[int, Field(ge=0, le=255)]
+SplitName = Literal["train", "val", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
+T = TypeVar("T")
+
+
+class PointSplits(Strict):
+    """Which split an image belongs to: exactly one of fractions, lists, folders."""
+
+    fractions: dict[SplitName, Annotated[float, Field(gt=0, lt=1)]] | None = Field(
+        default=None, description="share of the images that each split gets; needs seed"
+    )
+    seed: int | None = Field(default=None, ge=0, description="of the shuffle before fractions")
+    lists: dict[SplitName, str] | None = Field(
+        default=None,
+        description="text file of each split that names an image a line, or a JSON file that has "
+        "a list under the split's name",
+    )
+    folders: dict[SplitName, str] | None = Field(
+        default=None, description="folder of each split: what {split} stands for in the patterns"
+    )
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> PointSplits:
+        given = [kind for kind in (self.fractions, self.lists, self.folders) if kind is not None]
+        missing = [name for name in ("train", "val") if any(name not in kind for kind in given)]
+        total = sum(self.fractions.values()) if self.fractions is not None else 1.0
+        is_json = [file.endswith(".json") for file in (self.lists or {}).values()]
+        wrong = ""
+        if len(given) != 1:
+            wrong = "write exactly one of fractions, lists, folders (null takes a base's away)"
+        elif missing:
+            wrong = f"there is no split {' and no split '.join(missing)}; name it"
+        elif (self.seed is None) != (self.fractions is None):
+            wrong = "seed belongs to fractions: write both or neither"
+        elif abs(total - 1) > 1e-6:
+            wrong = f"the fractions sum to {total:g}, not to 1"
+        elif any(is_json) and not all(is_json):
+            wrong = "lists are either all JSON or all text files"
+        if wrong:
+            raise PydanticCustomError("splits", "{reason}", {"reason": wrong})
+        return self
+
+    def rule(self) -> SplitRule:
+        """Return it as the data room knows it."""
+        from runner.data.splits import Folders, Fractions, Lists
+
+        if self.fractions is not None:
+            assert self.seed is not None, "checked above"
+            return Fractions(_ordered(self.fractions), self.seed)
+        if self.lists is not None:
+            return Lists(_ordered(self.lists))
+        assert self.folders is not None, "checked above"
+        return Folders(_ordered(self.folders))
+
+
+def _ordered(splits: dict[SplitName, T]) -> dict[str, T]:
+    # Fractions are dealt out in turn: the order of writing must not decide who gets what.
+    return {str(name): splits[name] for name in SPLIT_NAMES if name in splits}
+
+
+@datasets.register
+def points(
+    context: DataContext,
+    /,
+    *,
+    root: str,
+    format: Literal["fsc147", "csv", "json", "coco", "voc", "yolo", "dots"],
+    images: str,
+    annotations: str,
+    splits: PointSplits,
+    categories: list[str] | None = None,
+    canvas: tuple[Pixels, Pixels] = (384, 384),
+    order: Literal["rows", "top_to_bottom", "as_given"] = "rows",
+    row_px: Annotated[float, Field(gt=0)] = 50.0,
+    mark_radius_px: Annotated[int, Field(ge=1, le=256)] = 12,
+    mark_color: tuple[Level, Level, Level] = (255, 255, 0),
+    flip: Share = 0.0,
+    validation_draws: Pixels = 1000,
+    validation_done_share: Share = 0.25,
+    counted_images: Annotated[int, Field(ge=0)] = 0,
+    mean: tuple[GreyLevel, GreyLevel, GreyLevel] = (123.675, 116.28, 103.53),
+    std: tuple[GreyDeviation, GreyDeviation, GreyDeviation] = (58.395, 57.12, 57.375),
+    cache: bool = True,
+    allow_leak: bool = False,
+) -> Data:
+    """Images with a point for each object; boxes count as their middles.
+
+    Args:
+        root: folder, name in the machine profile, or ``sample:pointer``.
+        format: of the annotations: fsc147, csv (file,x,y), json ({image: [[x, y], ...]}), coco;
+            or, with a file for each image, voc, yolo, dots (images, a blob of pixels each).
+        images: pattern below root; ``*`` is any part of a name, ``{split}`` the folder of a split.
+        annotations: the file below root; of voc, yolo and dots that of an image: ``{stem}`` is
+            its name without suffix, the n-th ``*`` what the n-th ``*`` of images stands for.
+        splits: fractions with a seed, lists, or folders.
+        categories: of the boxes that count (of yolo: numbers); all where null.
+        canvas: height and width that every image is fitted into, its proportions kept.
+        order: of pointing: rows, from left to right in each; top_to_bottom; as_given.
+        row_px: height of a row, in pixels of the image; read by the order rows.
+        mark_radius_px: of the numbered discs that cover what was pointed at, on the canvas.
+        mark_color: red, green, blue of the discs.
+        flip: probability that a training image is mirrored; objects are ordered afterwards.
+        validation_draws: steps of pointing that an evaluation scores, always the same ones.
+        validation_done_share: of them in which all objects are marked.
+        counted_images: images whose objects an evaluation counts by pointing until done.
+        mean: of the channels red, green, blue, in grey levels; subtracted.
+        std: of the channels red, green, blue, in grey levels; divided by.
+        cache: keep scaled images as memory-mapped files.
+        allow_leak: let two splits hold the same image.
+    """
+    from runner.data.cache import ArrayCache
+    from runner.data.points import PointSpec, PointView
+    from runner.data.points_folder import Looks, open_points
+    from runner.data.points_marks import Mark
+    from runner.data.points_match import Annotations
+
+    spec = PointSpec(("object",), mark=Mark(mark_radius_px, mark_color))
+    kept = ArrayCache(context.cache / "points") if cache else None
+    return open_points(
+        context.locate(root),
+        images,
+        Annotations(format, annotations, categories),
+        splits.rule(),
+        PointView(spec, canvas, order, row_px, mean, std, kept, flip),
+        Looks(validation_draws, validation_done_share, counted_images),
+        allow_leak,
+    )
