@@ -212,6 +212,8 @@ def test_a_rule_has_nothing_to_say_before_the_first_event(name):
         "loss_improves": {"by": 0.1, "within_epochs": 50.0},
         "foreground_ratio": {}, "prediction_variance": {}, "constant_predictor": {},
         "milestones": {"metric": "val/map50", "at": [{"epoch": 10.0, "min": 0.3}]},
+        "phases": {"metric": "val/error_px/median", "below": [(0.1, 9.0)]},
+        "best_long_past": {"window": 0.3}, "done_collapse": {},
         "rising_in_a_row": {}, "one_class_only": {}, "box_at_every_place": {}, "no_positives": {},
     }  # fmt: skip
     assert said(name, params[name]) == []
