@@ -56,7 +56,12 @@ def test_training_that_broke_is_an_error_with_its_complaint(tmp_path):
 
 def test_versions_of_a_scenario_come_bases_first():
     assert versions("uav") == ["uav_baseline", "uav_fixed", "uav_corrected"]
-    assert versions("vesuvius") == ["vesuvius_baseline", "vesuvius_fixed", "vesuvius_corrected"]
+    assert versions("vesuvius") == [
+        "vesuvius_baseline",
+        "vesuvius_fixed",
+        "vesuvius_as_run",
+        "vesuvius_corrected",
+    ]
     assert metrics_of(["uav_fixed"]) == ["val/iou/background"]
     with pytest.raises(RecipeError, match="no recipe of this scenario"):
         versions("nothing")
