@@ -5,7 +5,7 @@ RUNNER := .venv/bin/python -m runner
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train smoke validate evidence test lint format check clean
+.PHONY: help setup train smoke validate diff evidence test lint format check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,11 @@ smoke: $(INSTALLED) ## two steps of each recipe, with resume: [RECIPE=name] [ARG
 
 validate: $(INSTALLED) ## check all recipes: [RECIPE=name] [ARGS=--strict]
 	$(RUNNER) validate $(RECIPE) $(ARGS)
+
+diff: $(INSTALLED) ## what differs, why, and what follows: A=uav_baseline B=uav_fixed
+	@$(call needs,A,uav_baseline)
+	@$(call needs,B,uav_fixed)
+	$(RUNNER) diff "$(A)" "$(B)" $(ARGS)
 
 evidence: $(INSTALLED) ## train all versions of a scenario, and table them: SCENARIO=uav
 	@$(call needs,SCENARIO,uav)
