@@ -31,7 +31,7 @@ train: $(INSTALLED) ## train: RECIPE=uav_fixed [DATA=dir] [ARGS="--set train.epo
 smoke: $(INSTALLED) ## two steps of each recipe, with resume: [RECIPE=name] [ARGS=...]
 	$(RUNNER) smoke $(RECIPE) $(ARGS)
 
-validate: $(INSTALLED) ## check all recipes: [RECIPE=name] [ARGS=--strict]
+validate: $(INSTALLED) ## check all recipes: [RECIPE=name] [ARGS=--json]
 	$(RUNNER) validate $(RECIPE) $(ARGS)
 
 diff: $(INSTALLED) ## what differs, why, and what follows: A=uav_baseline B=uav_fixed

@@ -48,9 +48,8 @@ class Strict(BaseModel):
         try:
             return handler(data)
         except ValidationError as error:
-            details = [
-                _with_hint(each, cls.model_fields) for each in error.errors(include_url=False)
-            ]
+            known = {field.alias or name: field for name, field in cls.model_fields.items()}
+            details = [_with_hint(each, known) for each in error.errors(include_url=False)]
             raise ValidationError.from_exception_data(cls.__name__, details) from None
 
 

@@ -21,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--recipes", nargs="+", metavar="RECIPE", help="only these")
     parser.add_argument("--out", type=Path, default=Path("runs/evidence"), metavar="DIR")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at a time")
+    parser.add_argument(
+        "--jobs", type=int, choices=range(1, 65), default=2, metavar="N", help="trainings at a time"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="K=V", help="for all of them")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 

@@ -16,7 +16,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, type=Path, metavar="DIR", help="a new or empty folder"
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="of the generator (default 1, as in sample:uav)"
+        "--seed",
+        type=int,
+        choices=range(2**16),
+        metavar="N",
+        default=1,
+        help="of the generator (default 1, as in sample:uav)",
     )
 
 

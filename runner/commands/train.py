@@ -3,7 +3,7 @@
 import argparse
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--machine", type=Path, metavar="FILE", help="machine profile (or RUNNER_MACHINE)"
     )
     parser.add_argument(
-        "--tracker", action="append", metavar="NAME", help="tensorboard (default), wandb, mlflow"
+        "--tracker",
+        action="append",
+        choices=["tensorboard", "wandb", "mlflow"],
+        help="where curves go besides the run folder (default tensorboard); repeatable",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress, only the end")
 
@@ -78,16 +81,25 @@ def _folder_to_resume(arguments: argparse.Namespace) -> Path | None:
     if arguments.resume is None:
         return None
     if arguments.resume != "auto":
-        changed = [name for name in ("recipe", "data", "set", "seed", "smoke", "out", "plugin")
-                   if getattr(arguments, name)]  # fmt: skip
-        if changed:
-            message = f"continues the run as it was begun; leave out {', '.join(changed)}"
-            raise RecipeError(Problem(f"--resume {arguments.resume}", "", message))
+        _refuse_values(arguments, ("recipe", "data", "set", "seed", "smoke", "out", "plugin"))
         return Path(arguments.resume)
     if arguments.out is None:
         raise RecipeError(Problem("--resume auto", "", "needs --out DIR, the run's folder"))
+    if arguments.recipe is None:
+        _refuse_values(arguments, ("data", "set", "seed", "smoke", "plugin"))
     out: Path = arguments.out
     return out if (out / "run.json").exists() else None
+
+
+def _refuse_values(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    """Refuse values that a continued run would not follow."""
+    values = {name: getattr(arguments, name) for name in names}
+    given = [
+        n for n, value in values.items() if not (value is None or value is False or value == [])
+    ]
+    if given:
+        message = f"continues the run as it was begun; leave out {', '.join(given)}"
+        raise RecipeError(Problem(f"--resume {arguments.resume}", "", message))
 
 
 def _resume(arguments: argparse.Namespace, folder: Path) -> int:
@@ -98,6 +110,10 @@ def _resume(arguments: argparse.Namespace, folder: Path) -> int:
         message = "holds no run; name a run folder, or use --resume auto --out DIR"
         raise RecipeError(Problem(str(folder), "--resume", message))
     plugins = [folder / "plugins" / name for name in record.plugins]
+    for name, digest in arguments.plugin_hashes.items():
+        if record.plugins.get(name, digest) != digest:
+            message = "was changed since the run began; restore it, or begin a new run"
+            raise RecipeError(Problem(name, "--plugin", message))
     hashes = load_plugins(plugins)
     loaded = load(str(folder / "recipe.yaml"))
     if arguments.resume == "auto" and arguments.recipe is not None:
@@ -110,7 +126,8 @@ def _resume(arguments: argparse.Namespace, folder: Path) -> int:
             raise RecipeError(Problem(str(folder), "--out", message))
     if record.state in ("done", "stopped"):
         render.note(f"{folder}: {record.state} already: {record.reason}")
-        return record.exit_code or 0
+        is_unmet = not all(row["met"] for row in record.expectations)
+        return 4 if arguments.strict and is_unmet else record.exit_code or 0
     return _train(arguments, loaded, plugins, hashes, folder, True)
 
 

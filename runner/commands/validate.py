@@ -17,7 +17,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipes", nargs="*", metavar="RECIPE", help="all published recipes by default"
     )
-    parser.add_argument("--strict", action="store_true", help="lints count as errors")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 

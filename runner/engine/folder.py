@@ -95,9 +95,11 @@ def read_run(path: Path) -> RunRecord | None:
         written = json.loads(file.read_bytes())
     except FileNotFoundError:
         return None
-    except (ValueError, NotADirectoryError) as error:
+    except (ValueError, NotADirectoryError, IsADirectoryError) as error:
         raise DataError(Problem(str(file), "", "is no record of a run; name another")) from error
     known = {each.name for each in fields(RunRecord)}
+    if not isinstance(written, dict) or not {"id", "recipe"} <= written.keys():
+        raise DataError(Problem(str(file), "", "is no record of a run; name another"))
     unknown = [
         Problem(str(file), key, "is unknown here: a newer runner wrote it; update this one")
         for key in written

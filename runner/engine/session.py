@@ -129,7 +129,7 @@ class Session:
                 request.warn(f"{problem}; going on from {checkpoint.name}, the one before")
         reyield = False
         if self.processes.is_main:
-            # Only now: a recipe or data that are wrong leave no folder behind.
+            # Only now: what is found wrong before the first step leaves no folder behind.
             self.folder = self.folder or self._create(path)
             reyield = self._begin(self.folder, checkpoint, device_words(device))
         with blaming(request.loaded.source):

@@ -193,7 +193,9 @@ def _scaled(source: Source, own_sets: Sequence[Source], is_smoke: bool) -> Sourc
     overridden = source
     for each in own_sets:
         overridden = overlay(overridden, each)
-    root = overridden.data.get("data", {}).get("params", {}).get("root", "")
+    root: Any = overridden.data
+    for name in ("data", "params", "root"):
+        root = root.get(name) if isinstance(root, dict) else None
     scale: Scale = "full"
     blocks = []
     if isinstance(root, str) and root.startswith(SAMPLE_PREFIX) and "sample" in source.data:

@@ -76,10 +76,10 @@ def read_machine(path: Path | None) -> Machine:
         return Machine()
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(
-            Problem(str(path), "", f"the machine profile cannot be read: {error.strerror}")
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        message = f"the machine profile cannot be read: {reason}"
+        raise RecipeError(Problem(str(path), "", message)) from error
     document = parse(text, str(path))
     source = Source(document.data or {}, {(): Place(str(path), 1), **document.places})
     try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.errors import Problem, RecipeError
+from runner.registry import KINDS
 
 
 def load_plugins(files: Sequence[Path]) -> dict[str, str]:
@@ -19,6 +20,8 @@ def load_plugins(files: Sequence[Path]) -> dict[str, str]:
     """
     hashes: dict[str, str] = {}
     problems: list[Problem] = []
+    for registry in KINDS.values():
+        list(registry)  # Our own parts come first, so that it is the plugin whose name is taken.
     for file in files:
         try:
             content = file.read_bytes()
@@ -37,6 +40,7 @@ def load_plugins(files: Sequence[Path]) -> dict[str, str]:
 
 
 def _run(file: Path, digest: str) -> list[Problem]:
+    file = file.resolve()
     # The name holds the content's hash: the same file is not run twice in one process, and
     # loader workers that unpickle its classes find the module again.
     name = f"runner_plugin_{file.stem}_{digest[:12]}"
@@ -48,7 +52,12 @@ def _run(file: Path, digest: str) -> list[Problem]:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+        for registry in KINDS.values():
+            # A schema is made when first asked for; a wrong annotation is told now, with its file.
+            for part in registry:
+                if registry[part].factory.__module__ == name:
+                    _ = registry[part].params
+    except (Exception, SystemExit) as error:
         # A plugin is the user's own program: whatever it raises is shown with its line.
         del sys.modules[name]
         return [

@@ -14,6 +14,9 @@ OWN_KEYS = ("name", "version", "summary", "changes", "observed", "allow")
 """What a recipe says of itself alone and no child inherits."""
 
 
+_NOT_SET = (*OWN_KEYS, "extends", "schema", "scenario", "scale", "sample", "smoke")
+
+
 def published_folder() -> Path:
     """Return the folder of the published recipes: the checkout's, or the installed package's."""
     package = Path(__file__).resolve().parent.parent
@@ -27,6 +30,8 @@ def find(reference: str) -> Path:
     Raises: RecipeError: there is none; the nearest published name is suggested.
     """
     path = Path(reference)
+    if any(len(part.encode()) > 255 for part in path.parts):
+        raise RecipeError(Problem(reference[:40] + "...", "", "no file has so long a name"))
     if path.is_dir() and (path / "recipe.yaml").is_file():
         return path / "recipe.yaml"
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
@@ -146,6 +151,10 @@ def assignments(texts: Sequence[str]) -> list[Source]:
         key = tuple(name.split("."))
         if not equals or not all(key):
             problems.append(Problem(place, "", "write it as --set train.epochs=1"))
+            continue
+        if key[0] in _NOT_SET:
+            message = "cannot be set for one run; write a recipe of your own that extends this one"
+            problems.append(Problem(place, key[0], message))
             continue
         try:
             data: Any = parse_value(value, place)
