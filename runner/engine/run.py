@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from runner.contracts import Batch, Data, DataContext, HealthRule, Horizon, Metric, Split
+from runner.contracts import Batch, Data, DataContext, HealthRule, Horizon, Metric, Sampler, Split
 from runner.data.samples import sample_folder
 from runner.engine.batches import evaluation_loader, train_loader
 from runner.engine.distributed import Processes
@@ -88,26 +88,12 @@ def assemble(
     with blaming(source, "health"):
         health = build_health(loaded)
 
-    def train_batches(start_batch: int) -> Iterator[Batch]:
-        return train_loader(
-            data.splits["train"],
-            sampler,
-            batch_size=train.batch_size,
-            seed=train.seed,
-            start_batch=start_batch,
-            workers=workers,
-            rank=processes.rank,
-            world=processes.world,
-            pin_memory=device.type == "cuda",
-            drop_last=train.drop_last,
-        )
-
     stopping = train.early_stopping
     run = Run(
         task=task,
         plan=plan,
         groups=groups,
-        train_batches=train_batches,
+        train_batches=_training_batches(data, sampler, recipe, workers, processes, device),
         monitor=Monitor(recipe.monitor.metric, recipe.monitor.mode),
         val_batches=_evaluation_batches(data.splits["val"], recipe, workers, processes, device),
         metrics=lambda: build_metrics(recipe, data),
@@ -194,6 +180,33 @@ def loader_workers(machine: Machine, processes: Processes) -> int:
     if machine.workers is not None:
         return machine.workers
     return max(1, min(8, (os.cpu_count() or 1) // processes.world - 1))
+
+
+def _training_batches(
+    data: Data,
+    sampler: Sampler,
+    recipe: Recipe,
+    workers: int,
+    processes: Processes,
+    device: torch.device,
+) -> Callable[[int], Iterator[Batch]]:
+    """Return what gives the batches of the training from any of them on."""
+
+    def batches(start_batch: int) -> Iterator[Batch]:
+        return train_loader(
+            data.splits["train"],
+            sampler,
+            batch_size=recipe.train.batch_size,
+            seed=recipe.train.seed,
+            start_batch=start_batch,
+            workers=workers,
+            rank=processes.rank,
+            world=processes.world,
+            pin_memory=device.type == "cuda",
+            drop_last=recipe.train.drop_last,
+        )
+
+    return batches
 
 
 def _evaluation_batches(

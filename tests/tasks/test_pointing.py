@@ -175,7 +175,9 @@ def test_panels_show_truth_green_prediction_red_and_the_error_yellow():
 def test_a_panel_survives_any_prediction(point):
     image = np.zeros((3, 300, 500), np.uint8)
     with np.errstate(invalid="ignore", over="ignore"):
-        panel(image, np.array(point), 0.5, np.zeros(2), 0.0, np.ones(2))
+        drawn = panel(image, np.array(point), 0.5, np.zeros(2), 0.0, np.ones(2))
+    assert drawn.dtype == np.uint8
+    assert drawn.any()
 
 
 def test_a_task_gives_a_panel_for_each_sample():
