@@ -35,7 +35,7 @@ class PointLoss:
         """Return the loss of each sample, (B,)."""
         apart = point - target
         if self.kind == "mse":
-            return apart.square().mean(1)
+            return apart.square().sum(1)
         t, distance = self.threshold, apart.abs().sum(1)
         hinge, tangent = t * distance + t**2, 2 * t * distance - t**2
         far = hinge if self.kind == "distance_hinge" else tangent

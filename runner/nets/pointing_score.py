@@ -20,7 +20,7 @@ class Looked(NamedTuple):
 
     Attributes:
         steps: (N, 4) float64, of each scored step: whether it is done, predicted probability of
-            that, error in pixels of the image, squared error in squared units of the target.
+            that, error in pixels of the image, squared distance in squared units of the target.
         counts: (M, 2) int64, of each counted image: counted and true number of objects.
     """
 
@@ -47,7 +47,7 @@ class PointingScore:
         apart = outputs.point.double() - target["point"].double()
         error_px = (apart * target["source_px"].double()).norm(dim=1)
         of_done, probability = target["done"].double(), outputs.done.double().sigmoid()
-        rows = [of_done, probability, error_px, apart.square().mean(1), batch.is_labelled.double()]
+        rows = [of_done, probability, error_px, apart.square().sum(1), batch.is_labelled.double()]
         self._steps.append(torch.stack(rows, 1))
         if outputs.count is not None:
             self._counts.append(torch.stack([outputs.count, target["objects"]], 1))

@@ -44,7 +44,7 @@ def test_errors_are_in_pixels_of_the_image_where_there_is_something_to_point_at(
     )  # fmt: skip
     assert found["error_px/mean"] == pytest.approx((5 + 50) / 2)
     assert found["error_px/median"] == pytest.approx(5)
-    assert (found["pck@50"], found["mse"]) == pytest.approx((1.0, (0.00365 + 0.125) / 2))
+    assert (found["pck@50"], found["mse"]) == pytest.approx((1.0, (0.0073 + 0.25) / 2))
 
 
 def test_the_done_signal_is_scored_by_hand():

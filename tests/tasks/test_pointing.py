@@ -82,7 +82,7 @@ def test_each_heads_gradient_and_the_squared_error_are_shown(head, names):
     sum(task(batch, NOW).values()).backward()
     found = task.figures()
     assert set(found) == {"mse"} | {f"grad_norm/{name}" for name in names}
-    wanted = (point - batch.target["point"]).square().mean()
+    wanted = (point - batch.target["point"]).square().sum(1).mean()
     assert found["mse"].item() == pytest.approx(wanted.item(), rel=1e-4)
     own = task.model.head.done_head
     gradient = torch.cat([p.grad.flatten() for p in own.parameters()])
