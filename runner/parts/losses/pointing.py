@@ -14,7 +14,7 @@ Threshold = Annotated[float, Field(gt=0, le=4)]
 
 @losses.register
 def mse(_: DataSpec, /) -> Loss:
-    """Mean over samples of the squared distance, dx² + dy², in units of which the canvas has two."""
+    """Mean squared distance, dx² + dy², in squared units of which the canvas has two."""
     from runner.nets.pointer_losses import PointLoss
 
     return PointLoss("mse")
