@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # Each may import only what stands before it.
 LAYERS = (
-    "errors", "events", "statistics", "samples", "contracts", "rules", "registry", "task", "nets", "data",
-    "tasks", "splitting", "parts", "language", "engine", "insight", "render", "commands", "cli",
+    "errors", "events", "statistics", "samples", "contracts", "rules", "registry", "task", "nets",
+    "data", "tasks", "splitting", "parts", "language", "engine", "insight", "render", "commands", "cli",
     "__main__",
 )  # fmt: skip
 ONLY_IN_FACTORIES = {"task", "nets", "data", "tasks"}
