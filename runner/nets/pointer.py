@@ -81,6 +81,8 @@ class HeatmapHead(nn.Module):
         self.hidden = nn.Conv2d(channels + 2, hidden, 1)
         self.context = nn.Linear(hidden, hidden)
         self.heatmap_head = nn.Conv2d(hidden, 1, 1)
+        # Nearly even at first: a map that begins with peaks teaches only the cells that have one.
+        nn.init.normal_(self.heatmap_head.weight, std=0.02)
         self.done_head = nn.Linear(2 * hidden, 1)
 
     def forward(self, features: Tensor) -> Pointed:
