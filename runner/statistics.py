@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Count = Annotated[float, Field(ge=0)]
 
+Level = Literal["note", "warning"]
+
 _MODEL = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -30,7 +32,7 @@ class Remark(BaseModel):
     model_config = _MODEL
 
     kind: str
-    level: Literal["note", "warning"]
+    level: Level
     message: str
     places: list[str] = []
     count: int = 1

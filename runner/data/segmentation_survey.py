@@ -56,13 +56,13 @@ class MaskedImage:
         with collected(problems):
             thumbnail = self.thumbnail()
         if self.is_labelled:
-            is_readable = len(problems)
+            before = len(problems)
             with collected(problems):
                 mask = self.store.mask(self.pair)
                 pixels = count_classes(mask, len(self.store.classes.classes))
                 counts = tuple(map(float, pixels))
                 ignored = float(mask.size - pixels.sum())
-            if len(problems) > is_readable:
+            if len(problems) > before:
                 with collected([]):  # What cannot be read has been said.
                     unmapped = unmapped_pixels(Path(self.pair.mask.path), self.store.classes)
         return Survey(
