@@ -130,7 +130,7 @@ def _scale(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     # A whole number stands in the middle of its bin.
     shift = 0.5 if is_whole else 0.0
     first, last = math.floor(low / width), math.floor(high / width) + 1
-    edges = np.arange(first, last + 1) * width - shift
+    edges = np.arange(first, last + 1, dtype=np.float64) * width - shift
     step = _round_step((high - low) / _TICKS)
     ticks = np.arange(math.ceil(edges[0] / step), math.floor(edges[-1] / step) + 1) * step
     return edges, ticks
