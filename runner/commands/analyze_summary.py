@@ -49,7 +49,10 @@ def _classes(found: Statistics) -> str:
     head = [f"share of the {found.unit}", *found.splits]
     rows = [[*head, "weight"] if found.weights else head]
     for name in found.classes:
-        shares = [f"{100 * each.shares[name]:.2f} %" for each in found.splits.values()]
+        shares = [
+            f"{100 * each.shares[name]:.2f} %" if each.labelled else "unlabelled"
+            for each in found.splits.values()
+        ]
         weight = [f"{found.weights[name]:.4g}"] if found.weights else []
         rows.append([name, *shares, *weight])
     if len(found.classes) == 1:

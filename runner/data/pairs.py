@@ -135,13 +135,15 @@ def _no_match(root: Path, pattern: str) -> str:
     return f"no image matches {pattern!r} (that folder holds {held}); correct data.params.images"
 
 
-def measure(root: Path, images: Sequence[Named], mask_format: MaskFormat = "index") -> list[Pair]:
+def measure(
+    root: Path, images: Sequence[Named], mask_format: MaskFormat | None = None
+) -> list[Pair]:
     """Return the pairs with their sizes, read from the files' headers.
 
     Args:
         root: the folder.
         images: by name.
-        mask_format: whether masks hold ids or colours.
+        mask_format: whether masks hold ids or colours; not looked at where None.
     Raises: DataError: all images without mask, files that cannot be read, sizes that differ,
         masks of colours where ids are expected.
     """

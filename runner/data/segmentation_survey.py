@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +76,18 @@ class MaskedImage:
         )
 
 
-def inventory(store: Store, splits: Mapping[str, Sequence[Pair]]) -> Inventory:
-    """Return the items of a data set of images with masks."""
+def inventory(
+    store: Store, splits: Mapping[str, Sequence[Pair]], unlabelled: Collection[str] = ()
+) -> Inventory:
+    """Return the items of a data set of images with masks.
+
+    Args:
+        store: reads the masks.
+        splits: the images.
+        unlabelled: splits whose masks, where they have any, are not to be looked at.
+    """
     items = {
-        split: tuple(MaskedImage(store, pair) for pair in pairs) for split, pairs in splits.items()
+        split: tuple(MaskedImage(store, pair, split not in unlabelled) for pair in pairs)
+        for split, pairs in splits.items()
     }
     return Inventory("pixels", items)

@@ -74,9 +74,6 @@ def label_remarks(train: SplitStatistics, unit: str) -> list[Remark]:
     if ignored > 0.5:
         message = f"{ignored:.1%} of the {unit} of the split 'train' count nowhere"
         found.append(Remark(kind="ignored", level="note", message=message))
-    if train.labelled < train.items:
-        message = f"{train.labelled} of {train.items} items of the split 'train' are labelled"
-        found.append(Remark(kind="unlabelled", level="note", message=message))
     return found
 
 
@@ -142,8 +139,8 @@ def twin_remarks(pairs: Sequence[tuple[str, str, float]], items: int) -> list[Re
     if not pairs:
         return []
     message = (
-        f"{len(pairs)} of {items} images to evaluate on look like one of an earlier split; "
-        "what was trained on cannot be measured by: take them out of one of the two"
+        f"{len(pairs)} of {items} look like one of an earlier split; what was trained on cannot be "
+        "measured by: take them out of one of the two"
     )
     places = [f"{name} is like {other} (correlation {alike:.3f})" for name, other, alike in pairs]
     return [
