@@ -147,7 +147,7 @@ def _verified(
 
 def _tallies(data: Data, inventory: Inventory, machine: Machine, watch: Watch) -> dict[str, Tally]:
     items = [item for each in inventory.items.values() for item in each]
-    surveys = spread(_survey, items, processes=processes_for(len(items), machine.workers))
+    surveys = spread(_survey, items, processes=_processes(items, machine))
     watched = watch("measuring", len(items), surveys)
     tallies = {}
     for split, each in inventory.items.items():
@@ -155,6 +155,12 @@ def _tallies(data: Data, inventory: Inventory, machine: Machine, watch: Watch) -
         for item in each:
             tallies[split].add(item, next(watched))
     return tallies
+
+
+def _processes(items: Sequence[Item], machine: Machine) -> int:
+    # Another process knows nothing of the classes of a plugin.
+    is_ours = all(type(item).__module__.startswith("runner.") for item in items[:1])
+    return processes_for(len(items), machine.workers if is_ours else 0)
 
 
 def _survey(item: Item) -> Survey:
@@ -180,7 +186,8 @@ def _twins(
     parts = [part for part, tally in enumerate(tallies.values()) for _ in tally.looks]
     found = near_duplicates(looks, parts, within)
     pairs = [(items[twin.item], items[twin.other]) for twin in found]
-    compared = spread(_likeness, pairs, processes=processes_for(len(pairs), machine.workers))
+    processes = _processes([item for item, _ in pairs], machine)
+    compared = spread(_likeness, pairs, processes=processes)
     alike = list(watch("comparing", len(pairs), compared)) if pairs else []
     same = [
         (item.name, other.name, each)

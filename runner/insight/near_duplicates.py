@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from runner.data.perceptual import BITS
 
-_ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
+_COMPARED_AT_ONCE = 1 << 18
+"""Pairs of hashes, which bounds the memory of a bucket of many equal images."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,16 @@ def _compare(
     distances: NDArray[np.int64],
 ) -> None:
     """Compare each item of a bucket with those of earlier splits; keep its nearest."""
-    for item in bucket:
-        others = bucket[splits[bucket] < splits[item]]
-        if not len(others):
-            continue
-        differing = hashes[others] ^ hashes[item]
-        bits = _ONES[differing.view(np.uint8)].reshape(-1, 8).sum(1, dtype=np.int64)
-        best = int(bits.argmin())
-        if bits[best] < distances[item]:
-            nearest[item], distances[item] = others[best], bits[best]
+    bucket = bucket[np.argsort(splits[bucket], kind="stable")]
+    firsts = np.flatnonzero(np.diff(splits[bucket])) + 1
+    for first, last in zip(firsts, [*firsts[1:], len(bucket)], strict=True):
+        earlier = bucket[:first]
+        rows = max(1, _COMPARED_AT_ONCE // len(earlier))
+        for start in range(first, last, rows):
+            items = bucket[start : min(start + rows, last)]
+            bits = np.bitwise_count(hashes[items, None] ^ hashes[None, earlier])
+            best = bits.argmin(1)
+            least = bits[np.arange(len(items)), best].astype(np.int64)
+            is_nearer = least < distances[items]
+            nearest[items[is_nearer]] = earlier[best[is_nearer]]
+            distances[items[is_nearer]] = least[is_nearer]
