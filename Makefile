@@ -5,7 +5,7 @@ RUNNER := .venv/bin/python -m runner
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train smoke validate diff evidence test lint format check clean
+.PHONY: help setup train smoke validate diff evidence statistics test lint format check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,17 @@ diff: $(INSTALLED) ## what differs, why, and what follows: A=uav_baseline B=uav_
 evidence: $(INSTALLED) ## train all versions of a scenario, and table them: SCENARIO=uav
 	@$(call needs,SCENARIO,uav)
 	$(RUNNER) evidence "$(SCENARIO)" $(ARGS)
+
+# With a cache of its own: the user's may hold what an older generator wrote.
+statistics: $(INSTALLED) ## measure the embedded samples anew, after a generator has changed
+	rm -rf build/statistics && mkdir -p build/statistics
+	echo "cache: build/statistics/cache" > build/statistics/machine.yaml
+	for pair in uav:uav_baseline vesuvius:vesuvius_corrected pointer:pointer_mse \
+	            yolov8:yolov8_original; do \
+	  $(RUNNER) analyze "$${pair#*:}" --machine build/statistics/machine.yaml \
+	    --out "build/statistics/$${pair%%:*}" && \
+	  cp "build/statistics/$${pair%%:*}/analysis.json" \
+	    "runner/data/samples/statistics/$${pair%%:*}.json" || exit; done
 
 test: $(INSTALLED) ## run the tests: [ARGS="-k resume"]
 	.venv/bin/python -m pytest -q $(ARGS)

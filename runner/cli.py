@@ -15,6 +15,7 @@ COMMANDS = {
     "show": "a recipe, as written or resolved",
     "validate": "check recipes; every problem at once",
     "diff": "what differs between two recipes, why, and what follows",
+    "analyze": "measure the data of a recipe, find bad files, and say what follows",
     "train": "train a recipe, or resume a run",
     "smoke": "two steps, evaluation, checkpoint and resume of each recipe; for CI",
     "sample": "write an embedded sample to disk",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from runner.events import Evaluated, Finding, Stepped
+    from runner.surveys import Inventory
 
 
 class Split(Protocol):
@@ -125,11 +126,13 @@ class Data:
         spec: what it tells the other parts.
         splits: ``train`` and ``val``, and ``test`` where there is one.
         fingerprint: changes when a file of it does.
+        inventory: its items, for ``runner analyze``; None where the data set does not list them.
     """
 
     spec: DataSpec
     splits: Mapping[str, Split]
     fingerprint: str
+    inventory: Inventory | None = None
 
 
 @dataclass(frozen=True)

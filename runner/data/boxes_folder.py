@@ -24,6 +24,7 @@ from runner.data.boxes_formats import (
     read_yolo,
 )
 from runner.data.boxes_split import BoxSplit, BoxView
+from runner.data.boxes_survey import inventory
 from runner.data.cache import Stamp
 from runner.data.files import Header, collected, problem, read_header
 from runner.data.pairs import SPLIT, STEM, Layout, Named
@@ -84,6 +85,7 @@ def open_boxes(
         raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
     problems: list[Problem] = []
     splits: dict[str, tuple[Picture, ...]] = {}
+    faults: list[Fault] = []
     with collected(problems):
         named = assign(root, Layout(images, labels.annotations), rule)
         splits, faults = read_pictures(root, named, labels)
@@ -105,7 +107,8 @@ def open_boxes(
         split: BoxSplit(spec, pictures, view, tuple(transforms) if split == "train" else ())
         for split, pictures in splits.items()
     }
-    return Data(spec, opened, _fingerprint(splits, labels.classes))
+    known = inventory(splits, len(labels.classes), view.size, faults)
+    return Data(spec, opened, _fingerprint(splits, labels.classes), known)
 
 
 def read_pictures(

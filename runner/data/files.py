@@ -76,8 +76,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     read_header(path)
     content = path.read_bytes()
-    if not content.endswith(_END_MARKERS):
-        read_with_pillow(path)
+    require_whole(path, content)
     try:
         decoded = cv2.imdecode(np.frombuffer(content, np.uint8), _COLOUR_AS_STORED)
     except cv2.error as error:
@@ -91,6 +90,17 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             problem(path, f"is a {decoded.dtype} image; convert it to 8 bits a channel")
         )
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def require_whole(path: Path, content: bytes) -> None:
+    """Raise a DataError where an image file is cut short, which OpenCV would not tell.
+
+    Args:
+        path: of the file.
+        content: of the file.
+    """
+    if not content.endswith(_END_MARKERS):
+        read_with_pillow(path)
 
 
 def read_with_pillow(path: Path, mode: str | None = None) -> NDArray[Any]:

@@ -27,17 +27,43 @@ def read_mask(path: Path, classes: ClassMap) -> NDArray[np.uint8]:
 
     Raises: DataError: it cannot be read, or holds ids or colours that the mapping does not name.
     """
+    indices, unmapped = _decoded(path, classes)
+    if unmapped:
+        raise DataError(_unmapped_problems(path, classes, unmapped))
+    return indices
+
+
+def unmapped_pixels(path: Path, classes: ClassMap) -> dict[str, int]:
+    """Return the pixels of each id or colour of a mask that the mapping does not name.
+
+    Raises: DataError: it cannot be read.
+    """
+    _, unmapped = _decoded(path, classes)
+    return {classes.describe(value): count for value, count in unmapped.items()}
+
+
+def require_index_mode(path: Path, mode: str) -> None:
+    """Raise a DataError where a mask is stored as colours and ids are expected.
+
+    Args:
+        path: of the mask.
+        mode: Pillow's, of its header.
+    """
+    if mode not in _INDEX_MODES:
+        message = (
+            f"has colours (mode {mode}) where ids are expected; "
+            "write mask_format: rgb and a mapping with the columns r, g, b"
+        )
+        raise DataError(problem(path, message))
+
+
+def _decoded(path: Path, classes: ClassMap) -> tuple[NDArray[np.uint8], dict[int, int]]:
+    """Return (H, W) class indices, and the pixels of each source that is not mapped."""
     if classes.format == "rgb":
         colours = read_with_pillow(path, "RGB")
         values = colours.reshape(-1, 3)
     else:
-        mode = read_header(path).mode
-        if mode not in _INDEX_MODES:
-            message = (
-                f"has colours (mode {mode}) where ids are expected; "
-                "write mask_format: rgb and a mapping with the columns r, g, b"
-            )
-            raise DataError(problem(path, message))
+        require_index_mode(path, read_header(path).mode)
         colours = read_with_pillow(path)
         values = colours.reshape(-1, 1)
     indices = np.empty(len(values), np.uint8)
@@ -51,9 +77,7 @@ def read_mask(path: Path, classes: ClassMap) -> NDArray[np.uint8]:
                 *np.unique(packed[~is_mapped], return_counts=True), strict=True
             ):
                 unmapped[int(value)] = unmapped.get(int(value), 0) + int(count)
-    if unmapped:
-        raise DataError(_unmapped_problems(path, classes, unmapped))
-    return indices.reshape(colours.shape[:2])
+    return indices.reshape(colours.shape[:2]), unmapped
 
 
 def count_classes(mask: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:

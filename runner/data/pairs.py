@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from runner.data.cache import Stamp
+from runner.data.classes import MaskFormat
 from runner.data.files import Header, collected, problem, read_header
+from runner.data.masks import require_index_mode
 from runner.errors import DataError, Problem, RecipeError
 
 SPLIT = "{split}"
@@ -133,10 +135,17 @@ def _no_match(root: Path, pattern: str) -> str:
     return f"no image matches {pattern!r} (that folder holds {held}); correct data.params.images"
 
 
-def measure(root: Path, images: Sequence[Named]) -> list[Pair]:
+def measure(
+    root: Path, images: Sequence[Named], mask_format: MaskFormat | None = None
+) -> list[Pair]:
     """Return the pairs with their sizes, read from the files' headers.
 
-    Raises: DataError: all images without mask, files that cannot be read, sizes that differ.
+    Args:
+        root: the folder.
+        images: by name.
+        mask_format: whether masks hold ids or colours; not looked at where None.
+    Raises: DataError: all images without mask, files that cannot be read, sizes that differ,
+        masks of colours where ids are expected.
     """
     pairs: list[Pair] = []
     problems: list[Problem] = []
@@ -153,6 +162,9 @@ def measure(root: Path, images: Sequence[Named]) -> list[Pair]:
         if len(headers) < 2:
             continue
         of_image, of_mask = headers
+        if mask_format == "index":
+            with collected(problems):
+                require_index_mode(mask, of_mask.mode)
         if (of_image.height, of_image.width) != (of_mask.height, of_mask.width):
             message = (
                 f"is {of_image.width}x{of_image.height} pixels, its mask {each.mask} "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,10 @@ class Mixed:
     def __call__(self, objects: int, generator: np.random.Generator) -> int:
         """Return how many are marked."""
         return int(generator.integers(0, objects + 1))
+
+    def done_probability(self, objects: int) -> float:
+        """Return how likely all of them are marked."""
+        return 1 / (objects + 1)
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,12 @@ class Balanced:
             return objects
         return objects - 1 if self.is_last else int(generator.integers(0, objects))
 
+    def done_probability(self, objects: int) -> float:  # noqa: ARG002 - whatever their number
+        """Return how likely all of them are marked."""
+        return self.done_share
 
-def choice(mode: DoneMode, done_share: float) -> Choose:
+
+def choice(mode: DoneMode, done_share: float) -> Mixed | Balanced:
     """Return how many objects are marked in a draw.
 
     Args:
@@ -69,10 +77,20 @@ class PointingOrder:
 
     images: int
     draws: int | None
-    choose: Choose
+    choose: Mixed | Balanced
 
     def __len__(self) -> int:
         return self.images if self.draws is None else self.draws
+
+    def done_share(self, objects: Sequence[float]) -> float:
+        """Return the expected share of draws in which all objects are marked.
+
+        Exact: each image is drawn as often as the next, in expectation.
+
+        Args:
+            objects: of each image.
+        """
+        return sum(self.choose.done_probability(int(each)) for each in objects) / len(objects)
 
     def epoch(
         self,

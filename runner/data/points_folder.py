@@ -16,6 +16,7 @@ from runner.data.pairs import SPLIT, STEM, Layout
 from runner.data.points import PointFixedSplit, PointTrainSplit, PointView, objects_of
 from runner.data.points_draws import fixed_draws
 from runner.data.points_match import Annotations, PointedImage, match
+from runner.data.points_survey import inventory
 from runner.data.splits import Folders, Lists, SplitRule, find_leaks
 from runner.errors import DataError, Problem, RecipeError
 
@@ -83,7 +84,7 @@ def open_points(
         objects = tuple(len(each.points) for each in members)
         draws = fixed_draws(objects, looks.draws, looks.done_share, looks.counted)
         opened[split] = PointFixedSplit(view, members, draws)
-    return Data(view.spec, opened, _fingerprint(splits))
+    return Data(view.spec, opened, _fingerprint(splits), inventory(splits))
 
 
 def _done_share(images: Sequence[PointedImage]) -> list[float]:

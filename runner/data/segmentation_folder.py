@@ -15,6 +15,7 @@ from runner.data.classes import ClassMap, MaskFormat, Source, named, read_mappin
 from runner.data.files import collected, problem
 from runner.data.pairs import SPLIT, Layout, Pair, check_layout, measure
 from runner.data.segmentation import CropSplit, Pictures, SquashSplit, TileSplit
+from runner.data.segmentation_survey import inventory
 from runner.data.splits import Folders, Lists, SplitRule, assign, find_leaks
 from runner.data.store import Store, class_pixels
 from runner.errors import DataError, Problem, RecipeError
@@ -92,7 +93,7 @@ def open_folder(
     with collected(problems):
         for split, images in assign(root, layout, rule).items():
             with collected(problems):
-                splits[split] = tuple(measure(root, images))
+                splits[split] = tuple(measure(root, images, labels.format))
     if not allow_leak:
         problems += find_leaks(splits)
     if view.crop is None and view.resize is None:
@@ -105,7 +106,7 @@ def open_folder(
     measured = Measured({"class_pixels": partial(class_pixels, store, splits["train"])})
     pictures = Pictures(DataSpec(classes.classes, measured=measured), store, view.mean, view.std)
     opened = {split: _opened(split, pairs, pictures, view) for split, pairs in splits.items()}
-    return Data(pictures.spec, opened, _fingerprint(splits, classes))
+    return Data(pictures.spec, opened, _fingerprint(splits, classes), inventory(store, splits))
 
 
 def _opened(split: str, pairs: tuple[Pair, ...], pictures: Pictures, view: View) -> Split:

@@ -25,6 +25,7 @@ from runner.data.volumes_store import (
     class_voxels,
     measure_volumes,
 )
+from runner.data.volumes_survey import inventory
 from runner.errors import DataError, Problem, RecipeError
 
 VolumeValidation = Literal["tiles", "volumes"]
@@ -91,7 +92,7 @@ def open_volumes(
     spec = DataSpec(labels.classes, channels=1, dimensions=3, measured=measured)
     volumes = Volumes(spec, store)
     opened = {split: _opened(split, members, volumes, view) for split, members in items.items()}
-    return Data(spec, opened, _fingerprint(items, labels))
+    return Data(spec, opened, _fingerprint(items, labels), inventory(store, items))
 
 
 def _measured(

@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
-from runner.contracts import Batch, Data, DataContext, HealthRule, Horizon, Metric, Sampler, Split
-from runner.data.samples import sample_folder
+from runner.contracts import Batch, Data, HealthRule, Horizon, Metric, Sampler, Split
 from runner.engine.batches import evaluation_loader, train_loader
 from runner.engine.distributed import Processes
 from runner.engine.history import EarlyStopping, Monitor
 from runner.engine.plan import Plan, make_plan
+from runner.engine.reading import read_data
 from runner.engine.state import Run, TrainedGroup, seed_everything
 from runner.language.blame import blaming
-from runner.language.load import SAMPLE_PREFIX, Loaded
+from runner.language.load import Loaded
 from runner.language.machine import Machine
 from runner.language.recipe import Recipe
 from runner.task import Group, Task
@@ -113,22 +113,6 @@ def assemble(
         stop_requested=stop_requested,
     )
     return Assembled(run, data)
-
-
-def read_data(recipe: Recipe, machine: Machine) -> Data:
-    """Read the recipe's data set; an embedded sample is written first where it is not there.
-
-    Raises: RecipeError: no such sample or root. DataError: the data are wrong.
-    """
-    cache = machine.cache_folder
-
-    def locate(root: str) -> Path:
-        if root.startswith(SAMPLE_PREFIX):
-            return sample_folder(root, cache)
-        return machine.root(root)
-
-    data: Data = recipe.data.build(DataContext(locate, cache, recipe.train.seed))
-    return data
 
 
 def plan_of(recipe: Recipe, draws_per_epoch: int, processes: int = 1) -> Plan:

@@ -14,6 +14,7 @@ from runner.engine.distributed import Processes, start_processes, stop_processes
 from runner.engine.folder import RunFolder, RunRecord, State, new_path, refuse_used
 from runner.engine.loop import train
 from runner.engine.provenance import device_words, git_state, packages, pick_device
+from runner.engine.reading import change_since_analysis
 from runner.engine.run import Assembled, assemble
 from runner.engine.state import restore
 from runner.engine.tracking import TrackedRun, Tracker, open_tracker
@@ -122,6 +123,11 @@ class Session:
             measured=self._measured(),
             stop_requested=request.stop_requested,
         )
+        changed = change_since_analysis(
+            request.loaded.name, request.loaded.recipe, request.machine, self.assembled.data
+        )
+        if changed and self.processes.is_main:
+            request.warn(changed)
         run = self.assembled.run
         if checkpoint is not None:
             restore(run, checkpoint.state)

@@ -5,7 +5,7 @@ import pytest
 
 from runner.contracts import Draw
 from runner.data.volumes import TileSplit, WholeSplit
-from runner.engine.run import read_data
+from runner.engine.reading import read_data
 from runner.language.load import load
 from runner.language.machine import Machine
 

@@ -42,7 +42,7 @@ def test_contradiction_is_refused(sources, kind, message):
 
 
 def test_recipe_with_written_classes_reads_the_sample(tmp_path):
-    from runner.engine.run import read_data
+    from runner.engine.reading import read_data
     from runner.language.load import load
     from runner.language.machine import Machine
 

@@ -1,0 +1,124 @@
+"""What ``runner analyze`` sees of an image with boxes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.data.boxes import Fault, FaultKind, Picture
+from runner.data.boxes_letterbox import Letterbox
+from runner.data.files import collected
+from runner.data.perceptual import image_thumbnail, looks
+from runner.errors import Problem
+from runner.statistics import Remark
+from runner.surveys import Inventory, Survey
+
+_NAMED = 20
+"""Faulty boxes of each kind that are named in a remark."""
+
+_DONE = {
+    "degenerate": "a pixel or less wide or high, and left out",
+    "outside": "beyond their image, and cut off or left out",
+    "duplicate": "there twice, and one of each left out",
+}
+
+
+@dataclass(frozen=True)
+class BoxedImage:
+    """An image and its boxes, as they are trained on.
+
+    Attributes:
+        picture: which.
+        classes: of the data set.
+        size: height and width of a sample.
+    """
+
+    picture: Picture
+    classes: int
+    size: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        """Of the image, relative to the root."""
+        return self.picture.name
+
+    @property
+    def identity(self) -> str:
+        """What an image of the same content would be called in another split."""
+        return self.picture.identity
+
+    @property
+    def is_labelled(self) -> bool:
+        """True: no box means that there is no object."""
+        return True
+
+    def thumbnail(self) -> NDArray[np.float32] | None:
+        """Return the image averaged to a few points an edge; None where it is of one grey."""
+        return image_thumbnail(Path(self.picture.image.path))
+
+    def survey(self) -> Survey:
+        """Count the boxes of each class, measure them and look at the image."""
+        problems: list[Problem] = []
+        thumbnail = None
+        with collected(problems):
+            thumbnail = self.thumbnail()
+        shape = self.picture.height, self.picture.width
+        corners, kinds = self.picture.boxes[:, :4], self.picture.boxes[:, 4].astype(np.int64)
+        samples = {
+            "boxes_per_image": (float(len(corners)),),
+            "box_side_px": _sides(corners),
+            "box_side_at_size_px": _sides(Letterbox.of(shape, self.size).boxes(corners)),
+        }
+        counts = tuple(map(float, np.bincount(kinds, minlength=self.classes)))
+        return Survey(
+            self.name,
+            shape,
+            counts,
+            looks=looks(thumbnail),
+            samples=samples,
+            problems=tuple(problems),
+        )
+
+
+def _sides(corners: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the side of the square of each box's area."""
+    edges = corners[:, 2:] - corners[:, :2]
+    return tuple(map(float, np.sqrt(edges.prod(1))))
+
+
+def inventory(
+    splits: Mapping[str, Sequence[Picture]],
+    classes: int,
+    size: tuple[int, int],
+    faults: Sequence[Fault],
+) -> Inventory:
+    """Return the items of a data set of images with boxes, and what was wrong with boxes."""
+    items = {
+        split: tuple(BoxedImage(picture, classes, size) for picture in pictures)
+        for split, pictures in splits.items()
+    }
+    return Inventory("boxes", items, tuple(fault_remarks(faults)))
+
+
+def fault_remarks(faults: Sequence[Fault]) -> list[Remark]:
+    """Return one remark for each kind of fault, the first boxes named."""
+    by_kind: dict[str, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        by_kind[fault.kind].append(fault)
+    return [
+        Remark(
+            kind=f"{kind}_boxes",
+            level="note",
+            message=f"{len(by_kind[kind])} boxes are {_DONE[kind]}; mend the annotations",
+            places=[str(fault) for fault in by_kind[kind][:_NAMED]],
+            count=len(by_kind[kind]),
+        )
+        for kind in get_args(FaultKind)
+        if by_kind[kind]
+    ]
