@@ -215,3 +215,10 @@ def _size(value: Any, most: int) -> int:
 def dotted(key: Key) -> str:
     """Return a key as a user writes it: ``task.params.loss``."""
     return ".".join(map(str, key))
+
+
+def spelled(value: Any) -> str:
+    """Return a scalar as YAML writes it: null, true, 3, 'text'."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)

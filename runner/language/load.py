@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.errors import Problem, RecipeError
-from runner.language.document import Key, Place
+from runner.language.document import Place
 from runner.language.overlay import Source, overlay, swaps_part
 from runner.language.recipe import (
     Recipe,
@@ -18,21 +18,9 @@ from runner.language.recipe import (
 )
 from runner.language.references import resolve
 from runner.language.source import assignments, find, published_folder, read
+from runner.language.wording import problems_of
 
 SAMPLE_PREFIX = "sample:"
-
-_WORDING = {
-    "missing": "is required",
-    "extra_forbidden": "nothing reads this key",
-    "bool_type": "should be true or false",
-    "int_type": "should be a whole number",
-    "float_type": "should be a number",
-    "string_type": "should be text",
-    "list_type": "should be a list",
-    "tuple_type": "should be a list",
-    "dict_type": "should be a mapping",
-    "model_type": "should be a mapping",
-}
 
 
 @dataclass(frozen=True)
@@ -102,6 +90,9 @@ def load(
     path = find(reference)
     source = read_source or read(path)
     texts = list(sets)
+    if data == "":
+        message = "is empty; name the data's folder, or . for the one you are in"
+        raise RecipeError(Problem("--data", "", message))
     if data is not None:
         texts.append(f"data.params.root={_quoted(data)}")
     if seed is not None:
@@ -125,50 +116,10 @@ def check(source: Source) -> Recipe:
     """
     resolved = resolve(source)
     try:
-        return Recipe.model_validate(resolved.data)
+        is_child = len(source.chain) > 1
+        return Recipe.model_validate(resolved.data, context={"is_child": is_child})
     except ValidationError as error:
         raise RecipeError(problems_of(error, resolved)) from None
-
-
-def problems_of(error: ValidationError, source: Source) -> list[Problem]:
-    """Return pydantic's findings as problems, one for each key."""
-    messages: dict[Key, list[str]] = {}
-    for each in error.errors(include_url=False):
-        key = _written_key(each["loc"], source.data, is_missing=each["type"] == "missing")
-        message = _WORDING.get(each["type"], each["msg"].removeprefix("Input ").strip())
-        if each["type"] not in ("missing", "part", "rule", "unknown_key") and _is_scalar(
-            each["input"]
-        ):
-            message += f", not {each['input']!r}"
-        found = messages.setdefault(key, [])
-        if message not in found:
-            found.append(message)
-    ordered = sorted(messages, key=lambda key: (source.place(key).file, source.place(key).line))
-    return [source.problem(key, "; or ".join(messages[key])) for key in ordered]
-
-
-def _written_key(loc: tuple[int | str, ...], data: Any, *, is_missing: bool) -> Key:
-    """Drop what pydantic adds to a location to tell the members of a union apart."""
-    key: list[str | int] = []
-    for position, part in enumerate(loc):
-        is_last = position == len(loc) - 1
-        if isinstance(data, dict) and (part in data or (is_last and is_missing)):
-            key.append(part)
-            data = data.get(str(part))
-        elif part == "params" and isinstance(data, dict) and "name" in data:
-            # A part without params has its defaults, and may lack a required one.
-            key.append(part)
-            data = {}
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            key.append(part)
-            data = data[part]
-        elif not isinstance(data, dict | list) or is_last or isinstance(part, int):
-            break
-    return tuple(key)
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
 
 
 def _quoted(text: str) -> str:
