@@ -10,7 +10,7 @@ what stands after its ``*`` comes from the recipe, and its name is the recipe's 
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar
@@ -128,27 +128,27 @@ class Registry(Generic[T]):
         """Check ``{name: ..., params: {...}}`` against the signature of the named factory."""
         if isinstance(block, Part):
             return block
-        if not isinstance(block, Mapping) or not isinstance(block.get("name"), str):
-            raise PydanticCustomError(
-                "part",
-                "names no {kind}; write {example}",
-                {"kind": self.kind, "example": "{name: ..., params: {...}}"},
-            )
-        name, entries = block["name"], self._filled()
+        if not isinstance(block, Mapping):
+            raise self._unnamed()
+        name, entries = block.get("name"), self._filled()
+        unknown = [key for key in block if key not in ("name", "params")]
+        if unknown:
+            fields = entries[name].params.model_fields if name in entries else {}
+            raise _errors_at(unknown, block, ("name", "params", *fields))
+        if not isinstance(name, str):
+            raise self._unnamed()
         if name not in entries:
             message = f"no {self.kind} is called {name!r}; {suggestion(name, entries)}"
             raise _error_at(PydanticCustomError("part", "{m}", {"m": message}), ("name",), name)
-        for key in block:
-            if key not in ("name", "params"):
-                hint = suggestion(key, entries[name].params.model_fields)
-                message = f"nothing reads this key; a part has name and params: {hint}"
-                error = PydanticCustomError("unknown_key", "{m}", {"m": message})
-                raise _error_at(error, (key,), block[key])
         return self.part(name, self.parse_params(name, block.get("params", {})))
 
     def part(self, name: str, params: Strict) -> Part[T]:
         """Return the part of a known name with values that have been checked."""
         return Part(name, params, self[name].factory, self._gives)
+
+    def _unnamed(self) -> PydanticCustomError:
+        values = {"kind": self.kind, "example": "{name: ..., params: {...}}"}
+        return PydanticCustomError("part", "names no {kind}; write {example}", values)
 
     def parse_params(self, name: str, params: Any) -> Strict:
         """Check the params of a part that is known to exist; errors are below ``params``."""
@@ -172,6 +172,18 @@ class Registry(Generic[T]):
     def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
         # ``language/schema.py`` turns this mark into a reference: parts may nest in themselves.
         return {"x-registry": self.kind}
+
+
+def _errors_at(
+    unknown: Sequence[Any], block: Mapping[Any, Any], known: Sequence[str]
+) -> ValidationError:
+    details = []
+    for key in unknown:
+        hint = suggestion(str(key), dict.fromkeys(known))
+        message = f"nothing reads this key; a part has name and params: {hint}"
+        error = PydanticCustomError("unknown_key", "{m}", {"m": message})
+        details.append(InitErrorDetails(type=error, loc=(str(key),), input=block[key]))
+    return ValidationError.from_exception_data("part", details)
 
 
 def _error_at(

@@ -127,16 +127,16 @@ def _quoted(text: str) -> str:
 
 
 def _check_blocks(source: Source) -> None:
+    if problems := _misplaced_blocks(source):
+        raise RecipeError(problems)
+
+
+def _misplaced_blocks(source: Source) -> list[Problem]:
     """Hold ``sample`` and ``smoke`` to the root recipe: no version may be tuned by them."""
-    if len(source.chain) < 2 or not (source.own.keys() & {"sample", "smoke"}):
-        return
-    blocks = [key for key in ("sample", "smoke") if key in source.own]
-    raise RecipeError(
-        source.problem(
-            (key,), "stands in the root recipe of a scenario alone, the same for all versions"
-        )
-        for key in blocks
-    )
+    is_child = len(source.chain) > 1
+    message = "stands in the root recipe of a scenario alone, the same for all versions; remove it"
+    blocks = [key for key in ("sample", "smoke") if is_child and key in source.own]
+    return [source.problem((key,), message) for key in blocks]
 
 
 def _scaled(source: Source, own_sets: Sequence[Source], is_smoke: bool) -> Source:
@@ -147,25 +147,24 @@ def _scaled(source: Source, own_sets: Sequence[Source], is_smoke: bool) -> Sourc
     root: Any = overridden.data
     for name in ("data", "params", "root"):
         root = root.get(name) if isinstance(root, dict) else None
-    scale: Scale = "full"
-    blocks = []
+    blocks: list[Scale] = []
     if isinstance(root, str) and root.startswith(SAMPLE_PREFIX) and "sample" in source.data:
-        scale = "sample"
         blocks.append("sample")
     if is_smoke:
-        scale = "smoke"
         blocks.append("smoke")
-    if not blocks:
-        return source
-    scenario_root = read(source.chain[0])
+    return _laid_over(source, blocks) if blocks else source
+
+
+def _laid_over(source: Source, blocks: Sequence[Scale]) -> Source:
+    scenario_root = read(source.chain[0]) if len(source.chain) > 1 else source
     scaled = source
     for name in blocks:
         block = source.data.get(name)
         if isinstance(block, dict):
             kept = _still_named(block, scenario_root.data, source.data)
             scaled = overlay(scaled, _block_source(source, name, kept))
-    place = Place(f"scale {scale}")
-    return overlay(scaled, Source({"scale": scale}, {(): place, ("scale",): place}))
+    place = Place(f"scale {blocks[-1]}")
+    return overlay(scaled, Source({"scale": blocks[-1]}, {(): place, ("scale",): place}))
 
 
 def _still_named(block: Any, root: Any, child: Any) -> Any:
@@ -191,7 +190,38 @@ def load_written(reference: str) -> Loaded:
     path = find(reference)
     source = read(path)
     _check_blocks(source)
-    recipe = check(source)
+    return _loaded(path, source, check(source))
+
+
+def load_at_every_scale(reference: str) -> Loaded:
+    """Load a recipe as its file says, and hold its ``sample`` and ``smoke`` to the schema too.
+
+    A child is held to the overlay that its training would be laid over with, and no other: it may
+    have left the scenario's sample for data of its own.
+
+    Raises: RecipeError: the problems of all of them.
+    """
+    path = find(reference)
+    source = read(path)
+    is_root, is_flat = len(source.chain) == 1, "name" in source.own
+    sources = [source]
+    if is_root and not is_flat:
+        sources += [_laid_over(source, ["sample"]), _laid_over(source, ["smoke"])]
+    elif not is_flat and (trained := _scaled(source, (), is_smoke=False)) is not source:
+        sources.append(trained)
+    problems = dict.fromkeys(_misplaced_blocks(source))
+    recipes = []
+    for each in sources:
+        try:
+            recipes.append(check(each))
+        except RecipeError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise RecipeError(problems)
+    return _loaded(path, source, recipes[0])
+
+
+def _loaded(path: Path, source: Source, recipe: Recipe) -> Loaded:
     name = str(source.own["name"]) if "name" in source.own else path.stem
     return Loaded(name, recipe, recipe, source)
 

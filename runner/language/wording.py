@@ -1,5 +1,6 @@
 """What pydantic finds wrong, in the words of a recipe's writer."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from runner.errors import Problem
 from runner.language.document import Key, spelled
 from runner.language.overlay import Source, value_at
+from runner.registry import suggestion
 
 _WORDING = {
     "missing": "is required: add it",
@@ -49,15 +51,17 @@ def problems_of(error: ValidationError, source: Source) -> list[Problem]:
 
 
 def _message(finding: Mapping[str, Any]) -> str:
-    kind, value = finding["type"], finding["input"]
-    wording = _WORDING.get(kind, finding["msg"].removeprefix("Input ").strip())
+    kind, value, context = finding["type"], finding["input"], finding.get("ctx", {})
+    wording: str = _WORDING.get(kind, finding["msg"].removeprefix("Input ").strip())
     if kind in _WORDING:
-        wording = wording.format(**finding.get("ctx", {}))
-    return (
-        wording
-        if kind in _HAS_NO_VALUE or not _is_scalar(value)
-        else (f"{wording}, not {spelled(value)}")
-    )
+        wording = wording.format(**context)
+    if kind in _HAS_NO_VALUE or not _is_scalar(value):
+        return wording
+    wording += f", not {spelled(value)}"
+    if kind == "literal_error" and isinstance(value, str):
+        near = suggestion(value, dict.fromkeys(re.findall(r"'([^']*)'", context["expected"])))
+        wording += f"; {near}" if near.startswith("did you mean") else ""
+    return wording
 
 
 def _lengths(findings: Any, data: Any) -> dict[Key, str]:

@@ -57,7 +57,7 @@ def test_sample_block_in_a_child_is_refused(draft):
     found = problems(draft("extends: uav_fixed\nsample: {train: {batch_size: 1}}\n"))
     assert found == [
         "mine.yaml:2: sample: stands in the root recipe of a scenario alone, "
-        "the same for all versions"
+        "the same for all versions; remove it"
     ]
 
 
