@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from runner.contracts import HealthRule, History
-from runner.events import Evaluated, Event, Finding, Level, Stepped
 
-AnyEvent = TypeVar("AnyEvent", bound=Event)
+if TYPE_CHECKING:
+    from runner.events import Evaluated, Event, Finding, Level, Stepped
+
+AnyEvent = TypeVar("AnyEvent", bound="Event")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def rule(name: str, judge: Callable[[History], Iterable[Remark]], *reads: str) -
 
 
 def _finding(name: str, remark: Remark, history: History) -> Finding:
+    from runner.events import Finding
+
     now = _now(history)
     return Finding(
         step=now.step,

@@ -27,7 +27,7 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False,
-        arbitrary_types_allowed=True, protected_namespaces=(),
+        arbitrary_types_allowed=True, protected_namespaces=(), defer_build=True,
     )  # fmt: skip
 
     @model_validator(mode="wrap")

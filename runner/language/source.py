@@ -2,26 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from runner.errors import Problem, RecipeError
-from runner.language.document import LARGEST_BYTES, Key, Place, parse, parse_value
+from runner.language.document import LARGEST_BYTES, Document, Key, Place, parse, parse_value
+from runner.language.folders import published, published_folder
 from runner.language.overlay import Source, overlay, without
 from runner.registry import suggestion
+
+__all__ = [
+    "OWN_KEYS", "assignments", "find", "published", "published_folder", "read",
+]  # fmt: skip
 
 OWN_KEYS = ("name", "version", "summary", "changes", "observed", "allow")
 """What a recipe says of itself alone and no child inherits."""
 
 
 _NOT_SET = (*OWN_KEYS, "extends", "schema", "scenario", "scale", "sample", "smoke")
-
-
-def published_folder() -> Path:
-    """Return the folder of the published recipes: the checkout's, or the installed package's."""
-    package = Path(__file__).resolve().parent.parent
-    checkout = package.parent / "recipes"
-    return checkout if checkout.is_dir() else package / "_recipes"
 
 
 def find(reference: str) -> Path:
@@ -47,11 +46,6 @@ def find(reference: str) -> Path:
     )
 
 
-def published() -> list[str]:
-    """Return the names of the published recipes."""
-    return sorted(path.stem for path in published_folder().glob("*.yaml"))
-
-
 def read(path: Path, *, read_text: Callable[[Path], str] | None = None) -> Source:
     """Read ``path``, merged over the recipes that it extends.
 
@@ -65,7 +59,7 @@ def read(path: Path, *, read_text: Callable[[Path], str] | None = None) -> Sourc
 
 def _read(path: Path, read_text: Callable[[Path], str], above: tuple[Path, ...]) -> Source:
     shown = _shown(path)
-    document = parse(read_text(path), shown)
+    document = _parsed(read_text(path), shown)
     if not isinstance(document.data, dict):
         raise RecipeError(Problem(f"{shown}:1", "", "a recipe is a mapping of keys to values"))
     own = Source(
@@ -82,6 +76,12 @@ def _read(path: Path, read_text: Callable[[Path], str], above: tuple[Path, ...])
     # What is missing altogether is missing from this file, not from its base.
     places = {**merged.places, (): own.places[()]}
     return replace(merged, places=places, chain=(*below.chain, path), own=own.data)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, shown: str) -> Document:
+    """Parse a file once, however many recipes extend it; nobody changes what it returns."""
+    return parse(text, shown)
 
 
 def _base(own: Source, path: Path) -> Path:
