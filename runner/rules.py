@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
-from runner.contracts import HealthRule, History
-
 if TYPE_CHECKING:
+    from runner.contracts import HealthRule, History
     from runner.events import Evaluated, Event, Finding, Level, Stepped
 
 AnyEvent = TypeVar("AnyEvent", bound="Event")

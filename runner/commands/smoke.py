@@ -72,7 +72,10 @@ def _smoke(reference: str, arguments: argparse.Namespace) -> str:
         evaluations = [event for event in whole if isinstance(event, Evaluated)]
         again = [event for event in (*first, *second) if isinstance(event, Evaluated)]
         if [e.values for e in again] != [e.values for e in evaluations]:
-            message = f"a resume at step {first[-1].step} of {steps} gave other metrics"
+            message = (
+                f"a resume at step {first[-1].step} of {steps} gave other metrics; "
+                "set train.deterministic: true, or report it"
+            )
             raise MachineError(Problem(reference, "", message))
         saved = sum(isinstance(event, Saved) for event in whole)
     return (

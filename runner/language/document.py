@@ -73,7 +73,10 @@ def parse(text: str, file: str) -> Document:
     if len(text.encode()) > LARGEST_BYTES:
         raise RecipeError(
             Problem(
-                file, "", f"is larger than {LARGEST_BYTES >> 20} MiB; a recipe is a few kilobytes"
+                file,
+                "",
+                f"is larger than {LARGEST_BYTES >> 20} MiB; a recipe is a few kilobytes; "
+                "name another file",
             )
         )
     reader = _Reader(file)
@@ -83,11 +86,17 @@ def parse(text: str, file: str) -> Document:
         mark = error.problem_mark or error.context_mark
         reader.problems.append(
             Problem(
-                str(Place(file, mark.line + 1 if mark else 1)), "", f"not YAML: {error.problem}"
+                str(Place(file, mark.line + 1 if mark else 1)),
+                "",
+                f"not YAML: {error.problem}; correct the line, or the one before",
             )
         )
     except yaml.YAMLError as error:
-        reader.problems.append(Problem(str(Place(file, 1)), "", f"not YAML: {error}"))
+        reader.problems.append(
+            Problem(
+                str(Place(file, 1)), "", f"not YAML: {error}; make it simpler, or export it anew"
+            )
+        )
     if reader.problems:
         raise RecipeError(reader.problems)
     return reader.document

@@ -109,7 +109,7 @@ def read_machine(path: Path | None) -> Machine:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        message = f"the machine profile cannot be read: {reason}"
+        message = f"the machine profile cannot be read: {reason}; name another with --machine"
         raise RecipeError(Problem(str(path), "", message)) from error
     document = parse(text, str(path))
     source = Source(document.data or {}, {(): Place(str(path), 1), **document.places})

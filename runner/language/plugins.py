@@ -32,10 +32,18 @@ def load_plugins(files: Sequence[Path]) -> dict[str, str]:
         try:
             content = file.read_bytes()
         except OSError as error:
-            problems.append(Problem(str(file), "--plugin", f"cannot be read: {error.strerror}"))
+            problems.append(
+                Problem(
+                    str(file), "--plugin", f"cannot be read: {error.strerror}; correct the path"
+                )
+            )
             continue
         if file.suffix != ".py" or file.name in hashes:
-            reason = "two plugins have this name" if file.name in hashes else "is no Python file"
+            reason = (
+                "two plugins have this name; rename one"
+                if file.name in hashes
+                else "is no Python file; name one that ends in .py"
+            )
             problems.append(Problem(str(file), "--plugin", reason))
             continue
         hashes[file.name] = hashlib.sha256(content).hexdigest()

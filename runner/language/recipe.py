@@ -119,7 +119,7 @@ class Train(Strict):
 
 def _evaluated(name: str) -> str:
     if not name.startswith("val/"):
-        message = "should be a figure of an evaluation, such as val/loss"
+        message = "should be a figure of an evaluation: write val/loss, say"
         raise PydanticCustomError("metric", "{m}", {"m": message})
     return name
 
@@ -212,7 +212,9 @@ class Recipe(Strict):
     @classmethod
     def _rules(cls, block: Any) -> dict[str, Rule | None]:
         if not isinstance(block, Mapping):
-            raise PydanticCustomError("rules", "is a mapping of rule names to their values")
+            raise PydanticCustomError(
+                "rules", "should be a mapping of rule names to their values: {dead_class: {}}"
+            )
         details: list[InitErrorDetails] = []
         rules: dict[str, Rule | None] = {}
         for name, values in block.items():

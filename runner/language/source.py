@@ -30,13 +30,21 @@ def find(reference: str) -> Path:
     """
     path = Path(reference)
     if any(len(part.encode()) > 255 for part in path.parts):
-        raise RecipeError(Problem(reference[:40] + "...", "", "no file has so long a name"))
+        raise RecipeError(
+            Problem(
+                reference[:40] + "...",
+                "",
+                "no file has so long a name; name a recipe, or the path of one",
+            )
+        )
     if path.is_dir() and (path / "recipe.yaml").is_file():
         return path / "recipe.yaml"
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         if path.is_file():
             return path
-        raise RecipeError(Problem(reference, "", "no such recipe file or run folder"))
+        raise RecipeError(
+            Problem(reference, "", "no such recipe file or run folder; correct the path")
+        )
     named = published_folder() / f"{reference}.yaml"
     if named.is_file():
         return named
@@ -61,7 +69,13 @@ def _read(path: Path, read_text: Callable[[Path], str], above: tuple[Path, ...])
     shown = _shown(path)
     document = _parsed(read_text(path), shown)
     if not isinstance(document.data, dict):
-        raise RecipeError(Problem(f"{shown}:1", "", "a recipe is a mapping of keys to values"))
+        raise RecipeError(
+            Problem(
+                f"{shown}:1",
+                "",
+                "a recipe is a mapping of keys to values; write extends: uav_fixed, say",
+            )
+        )
     own = Source(
         document.data, {(): Place(shown, 1), **document.places}, (path,), dict(document.data)
     )
@@ -70,7 +84,7 @@ def _read(path: Path, read_text: Callable[[Path], str], above: tuple[Path, ...])
     base = _base(own, path)
     if base.resolve() in {each.resolve() for each in (*above, path)}:
         circle = " -> ".join(each.stem for each in (*above, path, base))
-        raise RecipeError(own.problem(("extends",), f"goes in a circle: {circle}"))
+        raise RecipeError(own.problem(("extends",), f"goes in a circle: {circle}; extend another"))
     below = _read(base, read_text, (*above, path))
     merged = overlay(_inherited(below), without(own, ("extends",)))
     # What is missing altogether is missing from this file, not from its base.
@@ -90,16 +104,23 @@ def _base(own: Source, path: Path) -> Path:
         raise RecipeError(
             own.problem(
                 ("extends",),
-                "names a published recipe (uav_fixed) or a file of the same folder (mine.yaml)",
+                "write the name of a published recipe (uav_fixed) or of a file of the same folder "
+                "(mine.yaml)",
             )
         )
     if Path(name).suffix in (".yaml", ".yml"):
         base = path.parent / name
         if not base.is_file():
-            raise RecipeError(own.problem(("extends",), f"no file {name} in the recipe's folder"))
+            raise RecipeError(
+                own.problem(
+                    ("extends",), f"there is no file {name} in the recipe's folder; correct it"
+                )
+            )
         if base.resolve().parent != path.resolve().parent:
             raise RecipeError(
-                own.problem(("extends",), f"{name} is a link out of the recipe's folder")
+                own.problem(
+                    ("extends",), f"{name} is a link out of the recipe's folder; copy the file here"
+                )
             )
         return base
     try:
@@ -120,15 +141,20 @@ def _text_of(path: Path) -> str:
                 Problem(
                     shown,
                     "",
-                    f"is larger than {LARGEST_BYTES >> 20} MiB; a recipe is a few kilobytes",
+                    f"is larger than {LARGEST_BYTES >> 20} MiB; a recipe is a few kilobytes; "
+                    "name another file",
                 )
             )
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise RecipeError(Problem(shown, "", f"cannot be read: {error.strerror}")) from error
+        raise RecipeError(
+            Problem(
+                shown, "", f"cannot be read: {error.strerror}; check the path and its permissions"
+            )
+        ) from error
     except UnicodeDecodeError as error:
         raise RecipeError(
-            Problem(shown, "", f"is not text in UTF-8: byte {error.start}")
+            Problem(shown, "", f"is not text in UTF-8: byte {error.start}; save it as UTF-8")
         ) from error
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from runner.contracts import DataSpec
 from runner.encoders import EncoderName, TimmName
 from runner.errors import Problem, RecipeError
 from runner.registry import models
@@ -14,6 +13,7 @@ from runner.registry import models
 if TYPE_CHECKING:
     from torch import nn
 
+    from runner.contracts import DataSpec
     from runner.nets.yolo_backbones import Backbone
 
 Width = Annotated[int, Field(gt=0)]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import islice, takewhile
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from runner.contracts import HealthRule, History
 from runner.registry import health
 from runner.rules import Remark, backwards, curve, rule
+
+if TYPE_CHECKING:
+    from runner.contracts import HealthRule, History
 
 Share = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
