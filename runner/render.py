@@ -1,5 +1,7 @@
 """Turn events, tables and problems into text, and print it."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import sys
@@ -8,9 +10,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from runner.events import Evaluated, Event, Finding, Finished, Saved, Started, Stepped
-
 if TYPE_CHECKING:
+    from runner.events import Evaluated, Event, Finding, Stepped
     from runner.language.diff import Comparison
     from runner.language.differences import Difference
 
@@ -120,6 +121,9 @@ class Story:
 
     def tell(self, event: Event) -> str:
         """Return the text of an event; empty where there is nothing to say."""
+        # Imported here, as below: most commands tell of no training and answer sooner without.
+        from runner.events import Evaluated, Finding, Finished, Saved, Started, Stepped
+
         match event:
             case Started():
                 self.steps, self.epochs = event.steps, event.epochs
@@ -202,7 +206,7 @@ def finding(event: Finding) -> str:
     return f"[{_MARKS[event.level]}] {event.rule}{subject}: {event.message}{advice}"
 
 
-def comparison(found: "Comparison", *, width: int | None = None) -> str:
+def comparison(found: Comparison, *, width: int | None = None) -> str:
     """Return two recipes' differences, grouped by reason, and what follows from them.
 
     Args:
@@ -227,7 +231,7 @@ def comparison(found: "Comparison", *, width: int | None = None) -> str:
     return "\n".join(lines if found.groups else [lines[0], "", "no difference"])
 
 
-def _difference(each: "Difference") -> list[str]:
+def _difference(each: Difference) -> list[str]:
     """Return one line for a value, and for a swapped part one for each of its two sides."""
     if each.kind == "swapped":
         return [
@@ -273,7 +277,7 @@ class Live:
         self._progress: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> "Live":
+    def __enter__(self) -> Live:
         if self._is_live:
             from rich.progress import BarColumn, Progress, TextColumn
 
@@ -290,6 +294,8 @@ class Live:
 
     def tell(self, event: Event) -> None:
         """Show an event."""
+        from runner.events import Finding, Finished, Stepped
+
         text = self.story.tell(event)
         if not text or (self._is_quiet and not isinstance(event, Finding | Finished)):
             return

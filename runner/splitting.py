@@ -44,7 +44,7 @@ class Splits(Strict):
         elif (self.seed is None) != (self.fractions is None):
             wrong = "seed belongs to fractions: write both or neither"
         elif abs(total - 1) > 1e-6:
-            wrong = f"the fractions sum to {total:g}, not to 1"
+            wrong = f"the fractions sum to {total:g}, not to 1; correct them"
         if wrong:
             raise PydanticCustomError("splits", "{reason}", {"reason": wrong})
         return self

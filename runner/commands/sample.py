@@ -39,7 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
         write_sample(arguments.scenario, out, arguments.seed)
     except OSError as error:
         raise MachineError(
-            Problem(str(out), "--out", f"cannot be written: {error.strerror}")
+            Problem(
+                str(out),
+                "--out",
+                f"cannot be written: {error.strerror}; free space, or name another folder",
+            )
         ) from error
     count = sum(1 for each in out.rglob("*") if each.is_file())
     render.show(f"{count} files in {out}")

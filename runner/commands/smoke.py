@@ -32,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
             said = _smoke(reference, arguments)
         except RunnerError as error:
             failed += 1
-            render.show(f"{reference}: FAILED\n{error}")
+            render.show(f"{reference}: FAILED")
+            render.complain(str(error))
         else:
             render.show(f"{reference}: ok, {said}, {time.monotonic() - start:.1f} s")
     return 1 if failed else 0
@@ -71,7 +72,10 @@ def _smoke(reference: str, arguments: argparse.Namespace) -> str:
         evaluations = [event for event in whole if isinstance(event, Evaluated)]
         again = [event for event in (*first, *second) if isinstance(event, Evaluated)]
         if [e.values for e in again] != [e.values for e in evaluations]:
-            message = f"a resume at step {first[-1].step} of {steps} gave other metrics"
+            message = (
+                f"a resume at step {first[-1].step} of {steps} gave other metrics; "
+                "set train.deterministic: true, or report it"
+            )
             raise MachineError(Problem(reference, "", message))
         saved = sum(isinstance(event, Saved) for event in whole)
     return (

@@ -5,7 +5,7 @@ import json
 
 from runner import render
 from runner.errors import Problem, RecipeError
-from runner.language.load import load_written
+from runner.language.load import load_at_every_scale
 from runner.language.source import published
 from runner.language.versions import check_published
 
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     fingerprints: dict[str, str] = {}
     for reference in arguments.recipes or published():
         try:
-            loaded = load_written(reference)
+            loaded = load_at_every_scale(reference)
             if problems := check_published(loaded):
                 raise RecipeError(problems)
             fingerprints[reference] = loaded.recipe_fingerprint

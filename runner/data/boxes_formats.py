@@ -51,7 +51,7 @@ def read_yolo(path: Path, header: Header, classes: Sequence[str]) -> list[Row]:
         except ValueError:
             kind, shares = math.nan, []
         if len(shares) != 4 or not kind.is_integer():
-            message = f"{line.strip()[:60]!r} is not: class cx cy width height"
+            message = f"{line.strip()[:60]!r} is not: class cx cy width height; correct the line"
             problems.append(Problem(place, "", message))
         elif not 0 <= kind < len(classes):
             message = (
@@ -86,7 +86,9 @@ def read_voc(path: Path, header: Header, classes: Sequence[str]) -> list[Row]:
     try:
         root = ElementTree.fromstring(_text(path))
     except ElementTree.ParseError as error:
-        raise DataError(problem(path, f"is no XML that can be read ({error})")) from None
+        raise DataError(
+            problem(path, f"is no XML that can be read ({error}); export it anew")
+        ) from None
     problems: list[Problem] = []
     size = [_number(root, f"size/{edge}") for edge in ("width", "height")]
     if None in size:
@@ -94,7 +96,8 @@ def read_voc(path: Path, header: Header, classes: Sequence[str]) -> list[Row]:
     elif size != [header.width, header.height]:
         message = (
             f"is of an image of {size[0]:g}x{size[1]:g} pixels, "
-            f"but its image has {header.width}x{header.height}"
+            f"but its image has {header.width}x{header.height}; "
+            "give the one that belongs to the other"
         )
         problems.append(problem(path, message))
     rows = []
@@ -105,7 +108,7 @@ def read_voc(path: Path, header: Header, classes: Sequence[str]) -> list[Row]:
         if name not in classes:
             problems.append(Problem(place, "", _unknown_class(name, classes)))
         elif None in corners:
-            message = "has no <bndbox> with xmin, ymin, xmax and ymax as numbers"
+            message = "has no <bndbox> with xmin, ymin, xmax and ymax as numbers; add it"
             problems.append(Problem(place, "", message))
         else:
             x1, y1, x2, y2 = (float(value or 0) for value in corners)
@@ -127,7 +130,10 @@ def read_coco(path: Path, classes: Sequence[str]) -> dict[str, list[Row]]:
         names = {each["id"]: str(each["name"]) for each in content["categories"]}
         annotations = list(content["annotations"])
     except (json.JSONDecodeError, KeyError, TypeError, RecursionError) as error:
-        message = f"is no COCO file with images, categories and annotations ({error!r})"
+        message = (
+            f"is no COCO file with images, categories and annotations ({error!r}); "
+            "add what is missing"
+        )
         raise DataError(problem(path, message)) from None
     found: dict[str, list[Row]] = {name: [] for name in images.values()}
     problems = []
@@ -174,7 +180,10 @@ def read_csv(path: Path, columns: Columns, classes: Sequence[str]) -> dict[str, 
             continue
         corners = [_finite(text) for text in values[1:5]]
         if None in corners:
-            message = f"{', '.join(values[1:5])} are not the corners of a box, in pixels"
+            message = (
+                f"{', '.join(values[1:5])} are not the corners of a box, in pixels; "
+                "write x1, y1, x2, y2"
+            )
             problems.append(Problem(place, "", message))
         elif values[5] not in classes:
             problems.append(Problem(place, "", _unknown_class(values[5], classes)))
@@ -193,7 +202,7 @@ def _lines(
         for line in table:
             yield table.line_num, line
     except csv.Error as error:
-        message = f"is no CSV that can be read ({error})"
+        message = f"is no CSV that can be read ({error}); export it anew"
         raise DataError(Problem(f"{path}:{table.line_num}", "", message)) from None
 
 
@@ -243,4 +252,6 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         raise DataError(problem(path, "does not exist; correct data.params.annotations")) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(problem(path, f"cannot be read ({error})")) from None
+        raise DataError(
+            problem(path, f"cannot be read ({error}); check its permissions, or copy it anew")
+        ) from None

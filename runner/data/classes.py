@@ -83,7 +83,7 @@ def written(sources: Mapping[str, Sequence[Source]], mask_format: MaskFormat) ->
             problems.append(Problem("", key, f"{each} stands twice; keep it in one class"))
         targets[source] = IGNORE if name == IGNORED else names.index(name)
     if not names:
-        problems.append(Problem("", "data.params.classes", "names no class"))
+        problems.append(Problem("", "data.params.classes", "names no class; write at least one"))
     if problems:
         raise RecipeError(problems)
     ascending = tuple(sorted(targets))
@@ -140,9 +140,9 @@ def _rows(
         # Spreadsheets write a byte order mark.
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        return [], [problem(path, "the mapping file does not exist")]
+        return [], [problem(path, "the mapping file does not exist; correct data.params.mapping")]
     except (OSError, UnicodeDecodeError) as error:
-        return [], [problem(path, f"the mapping file cannot be read ({error})")]
+        return [], [problem(path, f"the mapping file cannot be read ({error}); copy it anew")]
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     columns = [*_SOURCE_COLUMNS[mask_format], "target_id", "target_name"]
     present = reader.fieldnames or []
@@ -161,7 +161,9 @@ def _number(place: str, key: str, text: str | None, limit: int, problems: list[P
     stripped = (text or "").strip()
     if stripped.isascii() and stripped.isdigit() and int(stripped) <= limit:
         return int(stripped)
-    problems.append(Problem(place, key, f"{stripped!r} is no whole number from 0 to {limit}"))
+    problems.append(
+        Problem(place, key, f"{stripped!r} is no whole number from 0 to {limit}; correct it")
+    )
     return 0
 
 

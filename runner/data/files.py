@@ -127,7 +127,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore")
             image = Image.open(path)
     except FileNotFoundError:
-        raise DataError(problem(path, "does not exist")) from None
+        raise DataError(
+            problem(path, "does not exist; add it, or take what names it away")
+        ) from None
     except Image.DecompressionBombError:
         raise DataError(_too_large(path)) from None
     except _READ_ERRORS as error:

@@ -88,7 +88,13 @@ def match(
         for name in empty[:_SHOWN]
     ]
     if len(empty) > _SHOWN:
-        problems.append(problem(root, f"{len(empty) - _SHOWN} more images have no points"))
+        problems.append(
+            problem(
+                root,
+                f"{len(empty) - _SHOWN} more images have no points; "
+                "annotate them, or take them away",
+            )
+        )
     if problems:
         raise DataError(problems)
     return {split: tuple(pointed[each.name] for each in all_) for split, all_ in splits.items()}
@@ -115,10 +121,16 @@ def _assigned(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Nam
                 if len(named) == 1:
                     splits[split].append(named[0])
                     continue
-                wrong = f"names {len(named)} images" if named else "is no image that images matches"
+                wrong = (
+                    f"names {len(named)} images"
+                    if named
+                    else "is no image that data.params.images matches; correct one of the two"
+                )
                 problems.append(problem(root / file, f"{split}: {name!r} {wrong}"))
             if not lists[split]:
-                problems.append(problem(root / file, f"the split {split!r} is empty"))
+                problems.append(
+                    problem(root / file, f"the split {split!r} is empty; name images of it")
+                )
     if problems:
         raise DataError(problems)
     return splits

@@ -84,7 +84,9 @@ def read_fsc147(path: Path, _: Categories) -> Table:
 def _mapped(path: Path, pick: Callable[[Any], Any]) -> Table:
     content = read_json(path)
     if not isinstance(content, dict):
-        raise DataError(problem(path, "is no mapping of image names to points"))
+        raise DataError(
+            problem(path, "is no mapping of image names to points; write {name: [[x, y], ...]}")
+        )
     table: Table = {}
     problems: list[Problem] = []
     for name, entry in content.items():

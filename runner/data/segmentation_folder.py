@@ -143,7 +143,9 @@ def _check(layout: Layout, labels: Labels, rule: SplitRule, view: View) -> None:
     elif labels.names is not None and not isinstance(labels.names, Mapping):
         # Sources that are written out are checked where they are read.
         if labels.format == "rgb":
-            wrong("mask_format", "rgb masks need the colours of each class, or a mapping")
+            wrong(
+                "mask_format", "rgb masks need the colours of each class: write them, or a mapping"
+            )
         elif not 0 < len(set(labels.names)) == len(labels.names) <= 255:
             wrong("classes", "name each class once, and at most 255")
     if layout.has_split != isinstance(rule, Folders):
@@ -154,7 +156,10 @@ def _check(layout: Layout, labels: Labels, rule: SplitRule, view: View) -> None:
     folders = list(rule.names.values()) if isinstance(rule, Folders) else []
     for path in (*files, *folders, labels.mapping or "inside"):
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            wrong("mapping" if path == labels.mapping else "splits", f"{path!r} leaves the root")
+            wrong(
+                "mapping" if path == labels.mapping else "splits",
+                f"{path!r} leaves the root; write it relative to the root",
+            )
     if problems:
         raise RecipeError(problems)
 

@@ -135,7 +135,10 @@ def _listed(file: Path, images: Sequence[Named]) -> list[Named]:
         if len(matches) != 1:
             wrong = f"names {len(matches)} images; write the path from the root"
             if not matches:
-                wrong = "is not among the images that data.params.images matches"
+                wrong = (
+                    "is not among the images that data.params.images matches; "
+                    "correct one of the two"
+                )
             problems.append(Problem(f"{file}:{number}", "", f"{entry!r} {wrong}"))
             continue
         [image] = matches.values()

@@ -38,11 +38,13 @@ def read_volume_header(path: Path) -> VolumeHeader:
     Raises: DataError: it is missing, in no known format, no volume, damaged or too large.
     """
     if not path.is_file():
-        raise DataError(problem(path, "does not exist"))
+        raise DataError(problem(path, "does not exist; add it, or take what names it away"))
     suffix = _suffix(path.name)
     if suffix is None:
         known = ", ".join(_FORMATS)
-        raise DataError(problem(path, f"is in no format that volumes are read from ({known})"))
+        raise DataError(
+            problem(path, f"is in no format that volumes are read from ({known}); convert it")
+        )
     return _FORMATS[suffix][0](path)
 
 

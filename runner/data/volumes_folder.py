@@ -183,7 +183,13 @@ def _check(
     files = list(rule.files.values()) if isinstance(rule, Lists) else []
     for path in (*files, groups.file if groups else "inside"):
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            problems.append(Problem("", "data.params.splits", f"{path!r} leaves the root"))
+            problems.append(
+                Problem(
+                    "",
+                    "data.params.splits",
+                    f"{path!r} leaves the root; write it relative to the root",
+                )
+            )
     if problems:
         raise RecipeError(problems)
 

@@ -96,7 +96,9 @@ def _opened(path: Path) -> Iterator[Any]:
         with tifffile.TiffFile(path) as file:
             yield file
     except FileNotFoundError:
-        raise DataError(problem(path, "does not exist")) from None
+        raise DataError(
+            problem(path, "does not exist; add it, or take what names it away")
+        ) from None
     except _READ_ERRORS as error:
         said = "; ".join([str(error), *complaints.messages[:1]])
         message = f"is truncated or damaged ({said}); replace the file"

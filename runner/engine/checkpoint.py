@@ -91,7 +91,15 @@ def load(folder: Path, which: Which = "last") -> Loaded | None:
     # From the wanted one back in time; newer ones only when nothing older is whole.
     order = [name for name in names if name <= wanted]
     order += [name for name in reversed(names) if name > wanted]
-    problems = [] if wanted in names else [Problem(str(folder / wanted), "", "is missing")]
+    problems = (
+        []
+        if wanted in names
+        else [
+            Problem(
+                str(folder / wanted), "", "is missing; restore it from a copy, or begin a new run"
+            )
+        ]
+    )
     for name in order:
         try:
             state = _read(folder / name)

@@ -205,7 +205,7 @@ class _Loop:
         run, memory, monitor = self.run, self.run.memory, self.run.monitor
         values, panels = evaluate(run)
         if monitor.metric not in values:
-            message = f"no metric is called {monitor.metric!r}; there are {', '.join(values)}"
+            message = f"no metric is called {monitor.metric!r}; name one of {', '.join(values)}"
             raise RecipeError(Problem("", "monitor.metric", message))
         value = values[monitor.metric]
         is_best = is_better(value, memory.best.value if memory.best else None, monitor.mode)

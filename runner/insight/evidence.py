@@ -69,7 +69,10 @@ def versions(scenario: str) -> list[str]:
         if loaded.recipe.scenario == scenario and metrics_of([name]):
             found.append((len(loaded.source.chain), name))
     if not found:
-        message = "no recipe of this scenario expects anything at sample scale"
+        message = (
+            "no recipe of this scenario expects anything at sample scale; "
+            "name others with --recipes"
+        )
         raise RecipeError(Problem(scenario, "", message))
     return [name for _, name in sorted(found)]
 

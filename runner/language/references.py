@@ -60,7 +60,7 @@ def _replaced(source: Source) -> Source:
         reason = (
             str(error).splitlines()[0]
             if not isinstance(error, RecursionError)
-            else "references go in a circle"
+            else "references go in a circle; write a value for one of them"
         )
         raise RecipeError(source.problem(key, reason)) from None
     assert isinstance(data, dict)

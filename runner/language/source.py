@@ -2,26 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from runner.errors import Problem, RecipeError
-from runner.language.document import LARGEST_BYTES, Key, Place, parse, parse_value
+from runner.language.document import LARGEST_BYTES, Document, Key, Place, parse, parse_value
+from runner.language.folders import published, published_folder
 from runner.language.overlay import Source, overlay, without
 from runner.registry import suggestion
+
+__all__ = [
+    "OWN_KEYS", "assignments", "find", "published", "published_folder", "read",
+]  # fmt: skip
 
 OWN_KEYS = ("name", "version", "summary", "changes", "observed", "allow")
 """What a recipe says of itself alone and no child inherits."""
 
 
 _NOT_SET = (*OWN_KEYS, "extends", "schema", "scenario", "scale", "sample", "smoke")
-
-
-def published_folder() -> Path:
-    """Return the folder of the published recipes: the checkout's, or the installed package's."""
-    package = Path(__file__).resolve().parent.parent
-    checkout = package.parent / "recipes"
-    return checkout if checkout.is_dir() else package / "_recipes"
 
 
 def find(reference: str) -> Path:
@@ -31,13 +30,21 @@ def find(reference: str) -> Path:
     """
     path = Path(reference)
     if any(len(part.encode()) > 255 for part in path.parts):
-        raise RecipeError(Problem(reference[:40] + "...", "", "no file has so long a name"))
+        raise RecipeError(
+            Problem(
+                reference[:40] + "...",
+                "",
+                "no file has so long a name; name a recipe, or the path of one",
+            )
+        )
     if path.is_dir() and (path / "recipe.yaml").is_file():
         return path / "recipe.yaml"
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         if path.is_file():
             return path
-        raise RecipeError(Problem(reference, "", "no such recipe file or run folder"))
+        raise RecipeError(
+            Problem(reference, "", "no such recipe file or run folder; correct the path")
+        )
     named = published_folder() / f"{reference}.yaml"
     if named.is_file():
         return named
@@ -45,11 +52,6 @@ def find(reference: str) -> Path:
     raise RecipeError(
         Problem(reference, "", f"no recipe has this name; {suggestion(reference, known)}")
     )
-
-
-def published() -> list[str]:
-    """Return the names of the published recipes."""
-    return sorted(path.stem for path in published_folder().glob("*.yaml"))
 
 
 def read(path: Path, *, read_text: Callable[[Path], str] | None = None) -> Source:
@@ -65,9 +67,15 @@ def read(path: Path, *, read_text: Callable[[Path], str] | None = None) -> Sourc
 
 def _read(path: Path, read_text: Callable[[Path], str], above: tuple[Path, ...]) -> Source:
     shown = _shown(path)
-    document = parse(read_text(path), shown)
+    document = _parsed(read_text(path), shown)
     if not isinstance(document.data, dict):
-        raise RecipeError(Problem(f"{shown}:1", "", "a recipe is a mapping of keys to values"))
+        raise RecipeError(
+            Problem(
+                f"{shown}:1",
+                "",
+                "a recipe is a mapping of keys to values; write extends: uav_fixed, say",
+            )
+        )
     own = Source(
         document.data, {(): Place(shown, 1), **document.places}, (path,), dict(document.data)
     )
@@ -76,12 +84,18 @@ def _read(path: Path, read_text: Callable[[Path], str], above: tuple[Path, ...])
     base = _base(own, path)
     if base.resolve() in {each.resolve() for each in (*above, path)}:
         circle = " -> ".join(each.stem for each in (*above, path, base))
-        raise RecipeError(own.problem(("extends",), f"goes in a circle: {circle}"))
+        raise RecipeError(own.problem(("extends",), f"goes in a circle: {circle}; extend another"))
     below = _read(base, read_text, (*above, path))
     merged = overlay(_inherited(below), without(own, ("extends",)))
     # What is missing altogether is missing from this file, not from its base.
     places = {**merged.places, (): own.places[()]}
     return replace(merged, places=places, chain=(*below.chain, path), own=own.data)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, shown: str) -> Document:
+    """Parse a file once, however many recipes extend it; nobody changes what it returns."""
+    return parse(text, shown)
 
 
 def _base(own: Source, path: Path) -> Path:
@@ -90,16 +104,23 @@ def _base(own: Source, path: Path) -> Path:
         raise RecipeError(
             own.problem(
                 ("extends",),
-                "names a published recipe (uav_fixed) or a file of the same folder (mine.yaml)",
+                "write the name of a published recipe (uav_fixed) or of a file of the same folder "
+                "(mine.yaml)",
             )
         )
     if Path(name).suffix in (".yaml", ".yml"):
         base = path.parent / name
         if not base.is_file():
-            raise RecipeError(own.problem(("extends",), f"no file {name} in the recipe's folder"))
+            raise RecipeError(
+                own.problem(
+                    ("extends",), f"there is no file {name} in the recipe's folder; correct it"
+                )
+            )
         if base.resolve().parent != path.resolve().parent:
             raise RecipeError(
-                own.problem(("extends",), f"{name} is a link out of the recipe's folder")
+                own.problem(
+                    ("extends",), f"{name} is a link out of the recipe's folder; copy the file here"
+                )
             )
         return base
     try:
@@ -120,15 +141,20 @@ def _text_of(path: Path) -> str:
                 Problem(
                     shown,
                     "",
-                    f"is larger than {LARGEST_BYTES >> 20} MiB; a recipe is a few kilobytes",
+                    f"is larger than {LARGEST_BYTES >> 20} MiB; a recipe is a few kilobytes; "
+                    "name another file",
                 )
             )
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise RecipeError(Problem(shown, "", f"cannot be read: {error.strerror}")) from error
+        raise RecipeError(
+            Problem(
+                shown, "", f"cannot be read: {error.strerror}; check the path and its permissions"
+            )
+        ) from error
     except UnicodeDecodeError as error:
         raise RecipeError(
-            Problem(shown, "", f"is not text in UTF-8: byte {error.start}")
+            Problem(shown, "", f"is not text in UTF-8: byte {error.start}; save it as UTF-8")
         ) from error
 
 

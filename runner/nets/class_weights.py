@@ -45,7 +45,9 @@ def class_weights(
     if isinstance(weights, Mapping):
         missing = [name for name in spec.classes if name not in weights]
         problems = _unknown_classes(weights, spec, key=key)
-        problems += [Problem("", f"{key}.{name}", "this class has no weight") for name in missing]
+        problems += [
+            Problem("", f"{key}.{name}", "this class has no weight; add one") for name in missing
+        ]
         if problems:
             raise RecipeError(problems)
         return tuple(float(weights[name]) for name in spec.classes)

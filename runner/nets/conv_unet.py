@@ -68,7 +68,10 @@ class ConvUNet(nn.Module):
     ) -> None:
         super().__init__()
         if deep_supervision and len(widths) < 3:
-            message = "needs three levels or more: between the first and the last there is none"
+            message = (
+                "needs three levels or more: between the first and the last there is none; "
+                "add a width"
+            )
             raise RecipeError(Problem("", "deep_supervision", message))
         self.stride = 2 ** (len(widths) - 1)
         self.norm = norm

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from runner.contracts import DataSpec, Metric
 from runner.registry import metrics
+
+if TYPE_CHECKING:
+    from runner.contracts import DataSpec, Metric
 
 Score = Annotated[float, Field(ge=0, le=1)]
 RateName = Annotated[str, Field(pattern=r"^\w+$")]

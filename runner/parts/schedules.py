@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from runner.contracts import Horizon, Progress, Schedule
 from runner.errors import Problem, RecipeError
 from runner.registry import Strict, schedules
+
+if TYPE_CHECKING:
+    from runner.contracts import Horizon, Progress, Schedule
 
 Length = Annotated[float, Field(gt=0)]
 Factor = Annotated[float, Field(ge=0, le=1)]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from runner.contracts import DataSpec
 from runner.errors import Problem, RecipeError
 from runner.registry import LossPart, ModelPart, Strict, tasks
 
 if TYPE_CHECKING:
+    from runner.contracts import DataSpec
     from runner.task import Task
 
 
@@ -45,7 +45,7 @@ def segmentation(
     if window is not None:
         if len(window.size) != spec.dimensions:
             given, wanted = len(window.size), spec.dimensions
-            message = f"has {given} edges, but the data have {wanted} dimensions"
+            message = f"has {given} edges, but the data have {wanted} dimensions; write {wanted}"
             raise RecipeError(Problem("", "window.size", message))
         sliding = SlidingWindow(tuple(window.size), window.overlap, window.batch)
     return Segmentation(

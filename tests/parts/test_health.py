@@ -210,8 +210,6 @@ def test_a_rule_has_nothing_to_say_before_the_first_event(name):
         "gradient_norm": {"exploding": 10.0, "vanishing": 0.05},
         "loss_below": {"below": 0.3, "by_epoch": 10.0},
         "loss_improves": {"by": 0.1, "within_epochs": 50.0},
-        "done_collapse": {}, "best_long_past": {"window": 0.2},
-        "milestones": {"metric": "val/error_px/median", "below": [[0.1, 150.0]]},
         "foreground_ratio": {}, "prediction_variance": {}, "constant_predictor": {},
         "milestones": {"metric": "val/map50", "at": [{"epoch": 10.0, "min": 0.3}]},
         "phases": {"metric": "val/error_px/median", "below": [(0.1, 9.0)]},

@@ -53,9 +53,9 @@ class PointSplits(Strict):
         elif (self.seed is None) != (self.fractions is None):
             wrong = "seed belongs to fractions: write both or neither"
         elif abs(total - 1) > 1e-6:
-            wrong = f"the fractions sum to {total:g}, not to 1"
+            wrong = f"the fractions sum to {total:g}, not to 1; correct them"
         elif any(is_json) and not all(is_json):
-            wrong = "lists are either all JSON or all text files"
+            wrong = "lists are either all JSON or all text files; convert some"
         if wrong:
             raise PydanticCustomError("splits", "{reason}", {"reason": wrong})
         return self

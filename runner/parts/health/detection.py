@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from runner.contracts import HealthRule, History
 from runner.errors import Problem, RecipeError
 from runner.registry import Strict, health
 from runner.rules import Remark, curve, rule
+
+if TYPE_CHECKING:
+    from runner.contracts import HealthRule, History
 
 Share = Annotated[float, Field(ge=0, le=1)]
 SHARE_OF_CLASS = "val/predicted_share/"
@@ -35,7 +37,7 @@ def milestones(*, metric: str, at: Annotated[list[Milestone], Field(min_length=1
     """
     epochs = [each.epoch for each in at]
     if epochs != sorted(set(epochs)):
-        message = f"epochs must rise, but are {epochs}"
+        message = f"epochs must rise, but are {epochs}; write them in order"
         raise RecipeError(Problem("", "milestones.at", message))
     advice = "look at the assignment of positives and negatives, then at the learning rate"
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from runner.contracts import HealthRule, History
 from runner.errors import Problem, RecipeError
 from runner.registry import health
 from runner.rules import Remark, rule
+
+if TYPE_CHECKING:
+    from runner.contracts import HealthRule, History
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -39,7 +41,7 @@ def foreground_ratio(
         labelled: metric of the labelled share.
     """
     if low >= high:
-        message = f"low must be below high, but {low:g} is not below {high:g}"
+        message = f"low must be below high, but {low:g} is not below {high:g}; correct one"
         raise RecipeError(Problem("", "foreground_ratio", message))
     advice = "look at which labels count as foreground, then at the weights of the classes"
 

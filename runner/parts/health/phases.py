@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from runner.contracts import HealthRule, History
 from runner.errors import Problem, RecipeError
 from runner.registry import health
 from runner.rules import Remark, curve, rule
+
+if TYPE_CHECKING:
+    from runner.contracts import HealthRule, History
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Milestone = tuple[Share, float]
@@ -31,7 +33,9 @@ def phases(
     bounds = [bound for _, bound in below]
     rises = any(a >= b for a, b in pairwise(shares)) or any(a < b for a, b in pairwise(bounds))
     if rises:
-        message = "shares of the training must rise and bounds fall from one to the next"
+        message = (
+            "shares of the training must rise and bounds fall from one to the next; correct them"
+        )
         raise RecipeError(Problem("", "phases", message))
     advice = "look at the learning rate, then at what the loss makes of large errors"
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from runner.contracts import HealthRule, History
 from runner.registry import health
 from runner.rules import Remark, rule
+
+if TYPE_CHECKING:
+    from runner.contracts import HealthRule, History
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from runner.contracts import DataSpec, Loss
 from runner.registry import losses
+
+if TYPE_CHECKING:
+    from runner.contracts import DataSpec, Loss
 
 Threshold = Annotated[float, Field(gt=0, le=4)]
 

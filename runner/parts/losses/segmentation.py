@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from runner.contracts import DataSpec, Loss
 from runner.errors import Problem, RecipeError
 from runner.registry import LossPart, Strict, losses
+
+if TYPE_CHECKING:
+    from runner.contracts import DataSpec, Loss
 
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -193,7 +195,10 @@ def surface_boundary(
 
     check_is_binary(spec, "surface_boundary")
     if near_voxels >= far_voxels:
-        message = f"must be above near_voxels, but {far_voxels:g} is not above {near_voxels:g}"
+        message = (
+            f"must be above near_voxels, but {far_voxels:g} is not above {near_voxels:g}; "
+            "correct one"
+        )
         raise RecipeError(Problem("", "far_voxels", message))
     return SurfaceBoundary(near_voxels, far_voxels)
 
