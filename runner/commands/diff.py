@@ -13,7 +13,7 @@ EXAMPLE = "runner diff uav_baseline uav_fixed"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("a", metavar="A", help="a name, a path or a run folder")
+    parser.add_argument("a", metavar="A", help="a name, a path, a run folder or name@REVISION")
     parser.add_argument("b", metavar="B", help="likewise")
     parser.add_argument("--exit-code", action="store_true", help="exit 1 where they differ")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -3,7 +3,7 @@
 from runner.errors import Problem
 from runner.language.differences import Difference, differences
 from runner.language.document import Key, dotted
-from runner.language.load import Loaded, is_published, load_written
+from runner.language.load import Loaded, is_published, load_base
 
 
 def check_published(loaded: Loaded) -> list[Problem]:
@@ -18,12 +18,12 @@ def check_published(loaded: Loaded) -> list[Problem]:
     problems = []
     if loaded.recipe.version is None:
         problems.append(source.problem(("version",), "is required of a published recipe"))
-    if len(source.chain) == 1:
+    base = load_base(loaded)
+    if base is None:
         if loaded.recipe.changes:
             message = "there is no base to differ from; remove it, or extend one"
             problems.append(source.problem(("changes",), message))
         return problems
-    base = load_written(str(source.chain[-2]))
     return problems + _uncovered(loaded, differences(base.recipe, loaded.recipe))
 
 
