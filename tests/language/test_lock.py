@@ -117,7 +117,8 @@ def test_nothing_is_written_while_anything_is_wrong(locked, capsys):
     assert main(["validate", "uav_fixed", "--write-lock"]) == 2
 
 
-def test_version_that_is_not_in_the_lock_is_told_the_command(recipes, capsys):
+@pytest.mark.usefixtures("recipes")
+def test_version_that_is_not_in_the_lock_is_told_the_command(capsys):
     assert said(capsys, "uav_fixed") == [
         "recipes/uav_fixed.yaml: version: version 1 is not in recipes.lock; "
         "run runner validate --write-lock"
@@ -166,7 +167,8 @@ def test_damaged_lock_is_named_with_its_line(locked, line, capsys):
     assert f"recipes.lock:{number}" in said(capsys)[0]
 
 
-def test_drafts_are_free_of_the_lock(locked, tmp_path):
+@pytest.mark.usefixtures("locked")
+def test_drafts_are_free_of_the_lock(tmp_path):
     (tmp_path / "mine.yaml").write_text("extends: uav_fixed\ntrain: {epochs: 3}\n")
     assert main(["validate", "mine.yaml"]) == 0
 

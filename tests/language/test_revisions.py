@@ -35,7 +35,8 @@ def decay(reference: str) -> float:
 
 
 @pytest.mark.parametrize("revision", ["v1", "HEAD~1", "main^", "main~1"])
-def test_bases_are_read_at_the_same_revision(history, revision):
+@pytest.mark.usefixtures("history")
+def test_bases_are_read_at_the_same_revision(revision):
     assert decay("uav_fixed") == 0.5
     assert decay(f"uav_fixed@{revision}") == 1e-4
     assert load_written(f"uav_fixed@{revision}").extends == "uav_baseline"
@@ -50,7 +51,8 @@ def test_recipe_whose_file_is_gone_is_still_read(history):
     assert check_published(load_written("uav_fixed@v1")) == []
 
 
-def test_diff_of_a_recipe_with_itself_before(history, capsys):
+@pytest.mark.usefixtures("history")
+def test_diff_of_a_recipe_with_itself_before(capsys):
     assert main(["diff", "uav_baseline@v1", "uav_baseline", "--json"]) == 0
     [group] = json.loads(capsys.readouterr().out)["groups"]
     assert [each["key"] for each in group["differences"]] == [
@@ -58,7 +60,8 @@ def test_diff_of_a_recipe_with_itself_before(history, capsys):
     ]
 
 
-def test_show_and_validate_take_a_revision(history, capsys):
+@pytest.mark.usefixtures("history")
+def test_show_and_validate_take_a_revision(capsys):
     assert main(["show", "uav_baseline@v1"]) == 0
     assert "weight_decay: 1.0e-4" in capsys.readouterr().out
     assert main(["validate", "uav_fixed@v1"]) == 0
@@ -110,6 +113,7 @@ def test_no_checkout_and_no_git_are_told_apart(monkeypatch, tmp_path):
         load("uav_fixed@v1")
 
 
-def test_a_hooks_own_repository_is_not_asked(history, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("history")
+def test_a_hooks_own_repository_is_not_asked(monkeypatch, tmp_path):
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert decay("uav_fixed@v1") == 1e-4
