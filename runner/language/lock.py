@@ -198,7 +198,7 @@ def _of_children(drifts: Sequence[Drift], known: Sequence[Loaded], lock: Lock) -
 
 
 def _told(drifts: Sequence[Drift]) -> list[Problem]:
-    """Return a problem for each change, told of the recipe that makes it and all that inherit it."""
+    """Return a problem for each change: the recipe that makes it, and all that inherit it."""
     by_change: dict[tuple[str, str, str], list[Loaded]] = {}
     for drift in sorted(drifts, key=lambda each: len(each.recipe.source.chain)):
         by_change.setdefault(drift.change, []).append(drift.recipe)

@@ -1,4 +1,4 @@
-"""A published version means what it was published with, or it is named with all that inherits it."""
+"""A published version means what it was published with; what does not is named, with its heirs."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A draft, or a run with ``--set``, becomes a published child that says why, once it is filled in."""
+"""A draft, or a run with ``--set``, becomes a published child whose reasons are to be filled in."""
 
 import json
 import re
