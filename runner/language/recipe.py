@@ -28,9 +28,6 @@ from runner.registry import (
     suggestion,
 )
 
-SCHEMA = 1
-"""The format of recipe files that this code reads and writes."""
-
 Scale = Literal["full", "sample", "smoke"]
 Positive = Annotated[int, Field(gt=0)]
 
@@ -255,9 +252,11 @@ _PROSE = ("name", "version", "extends", "summary", "changes", "observed", "allow
 def meaning(recipe: Recipe) -> dict[str, Any]:
     """Return every value of the recipe as published, defaults filled in.
 
-    Prose, the data's root and the seed are left out: they do not change what the recipe says.
+    Prose, the file's format, the data's root and the seed are left out: they do not change what the
+    recipe says.
     """
-    data = {key: value for key, value in recipe.dump().items() if key not in _PROSE}
+    left_out = (*_PROSE, "schema")
+    data = {key: value for key, value in recipe.dump().items() if key not in left_out}
     data["train"] = {key: value for key, value in data["train"].items() if key != "seed"}
     params = {key: value for key, value in data["data"]["params"].items() if key != "root"}
     data["data"] = {**data["data"], "params": params}

@@ -10,6 +10,7 @@ from runner.errors import Problem, RecipeError
 from runner.language.document import LARGEST_BYTES, Key, Place, parse, parse_value
 from runner.language.overlay import Source, overlay, without
 from runner.language.revisions import Revision, open_revision
+from runner.language.upgrades import upgraded
 from runner.registry import suggestion
 
 OWN_KEYS = ("name", "version", "summary", "changes", "observed", "allow")
@@ -95,7 +96,12 @@ def _read(path: Path, revision: Revision | None, above: tuple[Path, ...]) -> Sou
     if not isinstance(document.data, dict):
         raise RecipeError(Problem(f"{shown}:1", "", "a recipe is a mapping of keys to values"))
     places = {(): Place(shown, 1), **document.places}
-    own = Source(document.data, places, (path,), dict(document.data), revision)
+    own = Source(document.data, places, (path,), revision=revision)
+    try:
+        data = upgraded(document.data)
+    except ValueError as error:
+        raise RecipeError(own.problem(("schema",), str(error))) from None
+    own = replace(own, data=data, own=dict(data))
     if "extends" not in own.data:
         return own
     base = _base(own, path)
