@@ -8,7 +8,7 @@ from runner.errors import Problem, RecipeError
 from runner.language.load import Loaded, load_written
 from runner.language.lock import additions, check_lock
 from runner.language.lock_file import read_lock, write_lock
-from runner.language.source import published, published_folder
+from runner.language.source import published, published_folder, shown_path
 from runner.language.versions import check_published
 
 EXAMPLE = "runner validate uav_fixed my_recipe.yaml"
@@ -45,7 +45,12 @@ def run(arguments: argparse.Namespace) -> int:
     problems = [problem for each in found.values() for problem in each]
     problems += _lock_problems(list(sound.values()), arguments, is_sound=not problems)
     problems = list(dict.fromkeys(problems))
-    fingerprints = {name: loaded.recipe_fingerprint for name, loaded in sound.items()}
+    blamed = {problem.place.rpartition(":")[0] for problem in problems}
+    fingerprints = {
+        name: loaded.recipe_fingerprint
+        for name, loaded in sound.items()
+        if shown_path(loaded.source.chain[-1]) not in blamed
+    }
     if arguments.json:
         rows = [{"place": p.place, "key": p.key, "message": p.message} for p in problems]
         render.show(json.dumps({"problems": rows, "recipes": fingerprints}, indent=2))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class Loaded:
         """Whether the recipe is run as written, on the embedded sample, or for a smoke test."""
         return self.recipe.scale
 
-    @property
+    @cached_property
     def recipe_fingerprint(self) -> str:
         """Of the recipe as written."""
         return fingerprint_of_meaning(self.written)

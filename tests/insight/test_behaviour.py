@@ -3,6 +3,8 @@
 After a change that is meant, bump the recipe's version, or pin anew: ``runner trace --rewrite``.
 """
 
+import math
+
 import pytest
 import torch
 
@@ -30,7 +32,7 @@ def test_only_published_recipes_are_pinned():
 def test_trace_is_the_same_twice_and_has_a_loss_for_each_step():
     first = trace("uav_fixed")
     assert trace("uav_fixed") == first
-    assert len(first.losses) == STEPS
+    assert {len(values) for values in first.figures.values()} == {STEPS}
 
 
 def test_a_loss_that_changes_by_a_percent_is_named_with_step_and_figures(monkeypatch):
@@ -40,37 +42,66 @@ def test_a_loss_that_changes_by_a_percent_is_named_with_step_and_figures(monkeyp
     monkeypatch.setattr(torch.nn.functional, "cross_entropy", changed)
     off = deviation(before, trace("uav_fixed"))
     assert off is not None
-    assert (off.recipe, off.step) == ("uav_fixed", 1)
-    assert str(off).startswith("uav_fixed: the loss of step 1 is 0.8")
+    assert (off.recipe, off.figure, off.step) == ("uav_fixed", "loss", 1)
+    assert str(off).startswith("uav_fixed: loss of step 1 is 0.8")
+
+
+def test_a_schedule_that_changes_by_a_thousandth_is_named(monkeypatch):
+    before = trace("uav_baseline")
+    real = math.cos
+    monkeypatch.setattr(math, "cos", lambda angle: 0.999 * real(angle))
+    off = deviation(before, trace("uav_baseline"))
+    assert off is not None
+    assert off.figure == "lr"
+
+
+def flat(level: float = 1.0, **other: float) -> Trace:
+    """Return a trace of one loss at all steps but some: ``step_3=1.1``."""
+    losses = [other.get(f"step_{step}", level) for step in range(1, STEPS + 1)]
+    return Trace("a", 1, {"loss": tuple(losses), "lr": (0.1,) * STEPS})
 
 
 @pytest.mark.parametrize(
-    ("losses", "step"),
-    [((1.0, 2.0, 3.0), None), ((1.0, 2.0001, 3.0), None), ((1.0, 2.02, 3.0), 2),
-     ((1.0, 2.0), 3), ((1.0, float("nan"), 3.0), 2)],
-)  # fmt: skip
-def test_rounding_is_no_deviation(losses, step):
-    off = deviation(Trace("a", 1, (1.0, 2.0, 3.0)), Trace("a", 1, losses))
+    ("found", "step"),
+    [
+        (flat(), None),
+        (flat(step_1=1.00005), None),
+        (flat(step_1=1.001), 1),
+        (flat(step_2=1.001, step_20=1.01), None),
+        (flat(step_2=1.01), 2),
+        (flat(step_20=1.03), 20),
+        (flat(step_7=float("nan")), 7),
+        (Trace("a", 1, {"loss": (1.0,), "lr": (0.1,) * STEPS}), 2),
+        (Trace("a", 1, {"loss": (1.0,) * STEPS, "lr": (0.1001,) * STEPS}), 1),
+    ],
+)
+def test_rounding_is_no_deviation(found, step):
+    off = deviation(flat(), found)
     assert (off and off.step) == step
 
 
 def test_traces_are_written_and_read_back(tmp_path):
-    traces = {name: Trace(name, 2, (0.125, 1e-7)) for name in ("b", "a")}
+    figures = {"loss": (0.125, 1e-7), "lr": (1e-4, 0.5)}
+    traces = {name: Trace(name, 2, figures) for name in ("b", "a")}
     write_traces(tmp_path, traces.values())
     assert read_traces(tmp_path) == traces
     assert read_traces(tmp_path / "nowhere") == {}
     (tmp_path / behaviour.TRACE).write_text("recipe\nuav_fixed\n")
-    with pytest.raises(RecipeError, match="behaviour.csv: is no table of losses"):
+    with pytest.raises(RecipeError, match="behaviour.csv: is no table of traces"):
         read_traces(tmp_path)
+
+
+def traced(name: str, losses: list[float]) -> Trace:
+    return Trace(name, 1, {"loss": tuple(losses), "lr": (0.1,) * STEPS})
 
 
 @pytest.fixture
 def pinned(tmp_path, monkeypatch):
     """A folder to pin in, and a recipe whose losses the test decides."""
-    losses = [1.0, 2.0]
+    losses = [1.0] * STEPS
     monkeypatch.setattr("runner.commands.trace.published_folder", lambda: tmp_path)
     monkeypatch.setattr("runner.commands.trace.published", lambda: ["a", "b"])
-    monkeypatch.setattr(behaviour, "trace", lambda name: Trace(name, 1, tuple(losses)))
+    monkeypatch.setattr(behaviour, "trace", lambda name: traced(name, losses))
     return losses
 
 
@@ -81,10 +112,10 @@ def test_writing_pins_what_is_new_and_only_rewriting_what_changed(pinned, tmp_pa
     assert main(["trace"]) == 0
     pinned[1] = 3.0
     assert main(["trace", "--write", "a"]) == 1
-    assert "a: the loss of step 2 is 3 and was pinned as 2" in capsys.readouterr().out
-    assert read_traces(tmp_path)["a"].losses == (1.0, 2.0)
+    assert "a: loss of step 2 is 3 and was pinned as 1" in capsys.readouterr().out
+    assert read_traces(tmp_path)["a"].figures["loss"][1] == 1.0
     assert main(["trace", "--rewrite", "a"]) == 0
-    assert [read_traces(tmp_path)[name].losses[1] for name in "ab"] == [3.0, 2.0]
+    assert [read_traces(tmp_path)[name].figures["loss"][1] for name in "ab"] == [3.0, 1.0]
 
 
 @pytest.mark.usefixtures("pinned")
