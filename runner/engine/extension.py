@@ -22,7 +22,6 @@ from runner.engine.journal import machine_error, read_events
 from runner.engine.provenance import git_state, packages
 from runner.errors import DataError, Problem, RecipeError
 from runner.language.dump import to_yaml
-from runner.language.facts import base_rate
 from runner.language.load import Loaded
 from runner.language.recipe import Recipe
 
@@ -240,7 +239,8 @@ def _rate(
     recipe: Recipe, steps_per_epoch: int, step: int, monitored: tuple[tuple[float, float], ...]
 ) -> float:
     steps, written = _lengths(recipe, steps_per_epoch)
-    initial = base_rate(recipe)
+    params: Any = recipe.optimizer.params
+    initial = float(params.lr)
     horizon = Horizon(written, written / steps_per_epoch, initial, recipe.monitor.mode)
     at = step * written / steps
     progress = Progress(at, at / steps_per_epoch, step / steps, monitored)
