@@ -60,8 +60,9 @@ def tolerance(figure: str, step: int) -> float:
     """Return by how much a figure may be off, relative to the pinned one.
 
     Learning rates are arithmetic. Losses are rounded otherwise by another processor, number of
-    threads or release of torch, and training makes more of it at each step: with oneDNN switched
-    off the losses of all recipes were off by 2e-7 at step 1, 4e-4 at step 2, 5e-3 at step 20.
+    threads or release of torch, and training makes more of it at each step: with two threads, with
+    oneDNN off or with SSE4 instructions alone, the losses of all recipes were off by 6e-7 at most
+    at step 1, by 4e-4 at step 2, by 1e-3 at step 10 and by 5e-3 at step 20.
     """
     if figure == "lr":
         return 1e-6

@@ -6,13 +6,13 @@ After a change that is meant, bump the recipe's version, or pin anew: ``runner t
 import math
 
 import pytest
-import torch
 
 from runner.cli import main
 from runner.errors import RecipeError
 from runner.insight import behaviour
 from runner.insight.behaviour import STEPS, Trace, deviation, read_traces, trace, write_traces
 from runner.language.source import published, published_folder
+from runner.nets import segmentation_losses
 
 
 @pytest.mark.parametrize("name", published())
@@ -37,9 +37,9 @@ def test_trace_is_the_same_twice_and_has_a_loss_for_each_step():
 
 def test_a_loss_that_changes_by_a_percent_is_named_with_step_and_figures(monkeypatch):
     before = trace("uav_fixed")
-    real = torch.nn.functional.cross_entropy
-    changed = lambda *words, **options: 1.01 * real(*words, **options)  # noqa: E731
-    monkeypatch.setattr(torch.nn.functional, "cross_entropy", changed)
+    real = segmentation_losses.focal_factors
+    changed = lambda *given: 1.01 * real(*given)  # noqa: E731
+    monkeypatch.setattr(segmentation_losses, "focal_factors", changed)
     off = deviation(before, trace("uav_fixed"))
     assert off is not None
     assert (off.recipe, off.figure, off.step) == ("uav_fixed", "loss", 1)
