@@ -1,14 +1,18 @@
 """The command line: arguments in, exit codes out."""
 
 import argparse
+import errno
 import importlib
+import io
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from runner import __version__, render
-from runner.errors import RunnerError
+from runner.errors import MachineError, RunnerError
 
 COMMANDS = {
     "list": "recipes, or registered parts with their parameters",
@@ -25,6 +29,11 @@ COMMANDS = {
 }
 """Each command, in a module of its own under ``runner/commands``, with its line of help."""
 
+_MACHINES_FAULT = (
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE,
+)  # fmt: skip
+"""What the machine, and no bug of ours, is to blame for."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Reports wrong usage as every other error of the user's: exit code 2, with the cure."""
@@ -37,27 +46,66 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser(words).parse_args(words)
+    # Looking for plugins of pydantic's takes longer than checking a recipe, which needs none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    try:
+        try:
+            return _answer(words)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has closed it: nobody is left to tell.
+        _forget_output()
+        return 0
+    except OSError as error:
+        if error.errno not in _MACHINES_FAULT:
+            raise
+        _forget_output()
+        where = error.filename or "output"
+        render.complain(f"{where}: {error.strerror}; free space, or write elsewhere")
+        return MachineError.exit_code
+
+
+def _answer(words: Sequence[str]) -> int:
+    parser = _parser(words)
+    arguments = parser.parse_args(words)
     if arguments.command is None:
-        _parser(words).print_help()
+        parser.print_help()
         return 0
     command = importlib.import_module(f"runner.commands.{arguments.command}")
     try:
         arguments.plugin_hashes = _load_plugins(arguments.plugin)
         code: int = command.run(arguments)
         return code
-    except RunnerError as error:
-        if arguments.debug:
-            raise
-        render.complain(str(error))
-        return error.exit_code
     except KeyboardInterrupt:
         render.complain("interrupted")
         return 75
     except BrokenPipeError:
-        # The reader of a pipe (head, less) has closed it: nobody is left to tell.
-        sys.stderr.close()
-        return 0
+        raise
+    except Exception as error:
+        told = error if isinstance(error, RunnerError) else _fault_of_a_plugin(error)
+        if told is None:
+            raise
+        if arguments.debug:
+            traceback.print_exc()
+        else:
+            render.complain(str(told))
+        return told.exit_code
+
+
+def _fault_of_a_plugin(error: Exception) -> RunnerError | None:
+    # Imported here: the answers that need no plugin are quick.
+    from runner.language.plugins import plugin_fault
+
+    return plugin_fault(error)
+
+
+def _forget_output() -> None:
+    """Let what could not be written be lost, so that the interpreter does not try it again."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except io.UnsupportedOperation:
+        return  # a stream in memory, as tests have it, is not written to at the end
 
 
 def _load_plugins(files: Sequence[Path]) -> dict[str, str]:

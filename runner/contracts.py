@@ -234,7 +234,11 @@ class Loss(Protocol):
 
 
 class Metric(Protocol):
-    """A figure of one evaluation."""
+    """A figure of one evaluation.
+
+    A metric that also has ``names``, a sequence of all that ``compute`` may return, lets a
+    misspelt ``monitor.metric`` be found before the training instead of at its first evaluation.
+    """
 
     def update(self, outputs: Any, batch: Batch) -> None:
         """Count a batch; ``outputs`` are the task's ``Outputs``. Must not wait for the device."""

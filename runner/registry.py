@@ -10,73 +10,26 @@ what stands after its ``*`` comes from the recipe, and its name is the recipe's 
 
 import importlib
 import inspect
-import re
-import sys
-import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
-from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    model_validator,
-)
-from pydantic import Strict as StrictType
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from runner.errors import Problem, RecipeError
+from runner.signature import Strict, params_model, suggestion, where_defined, with_hint
+
+__all__ = [
+    "KINDS", "DatasetPart", "LossPart", "MetricPart", "ModelPart", "OptimizerPart", "Part",
+    "Registry", "SamplerPart", "SchedulePart", "Strict", "TaskPart", "TransformPart", "datasets",
+    "health", "losses", "metrics", "models", "optimizers", "samplers", "schedules", "suggestion",
+    "tasks", "transforms",
+]  # fmt: skip
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Strict(BaseModel):
-    """A mapping of a recipe: no unknown key, no conversion, no change after it was checked."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, validate_default=True, allow_inf_nan=False,
-        arbitrary_types_allowed=True, protected_namespaces=(),
-    )  # fmt: skip
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _suggest_keys(cls, data: Any, handler: ModelWrapValidatorHandler["Strict"]) -> "Strict":
-        try:
-            return handler(data)
-        except ValidationError as error:
-            known = {field.alias or name: field for name, field in cls.model_fields.items()}
-            details = [_with_hint(each, known) for each in error.errors(include_url=False)]
-            raise ValidationError.from_exception_data(cls.__name__, details) from None
-
-
-def _with_hint(error: Any, known: Mapping[str, FieldInfo]) -> InitErrorDetails:
-    """Turn an unknown key into an error that says which key was meant."""
-    kind: str | PydanticCustomError = error["type"]
-    if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
-        message = "nothing reads this key; " + suggestion(str(error["loc"][0]), known)
-        kind = PydanticCustomError("unknown_key", "{reason}", {"reason": message})
-    elif error["type"] not in _STANDARD_ERRORS or "error" in error.get("ctx", {}):
-        # Of a type of its own: as "value_error" the next level up would ask for its exception.
-        name = "invalid" if error["type"] in _STANDARD_ERRORS else error["type"]
-        kind = PydanticCustomError(name, "{reason}", {"reason": error["msg"]})
-    return InitErrorDetails(
-        type=kind, loc=error["loc"], input=error["input"], ctx=error.get("ctx", {})
-    )
-
-
-_STANDARD_ERRORS = frozenset(get_args(core_schema.ErrorType))
-
-
-def suggestion(name: str, known: Mapping[str, Any]) -> str:
-    """Return ``did you mean 'x'?``, or the list of what is known."""
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known here: {', '.join(known)}" if known else "nothing can be set here"
 
 
 @dataclass(frozen=True)
@@ -86,10 +39,22 @@ class Part(Generic[T]):
     name: str
     params: BaseModel
     factory: Callable[..., T]
+    gives: tuple[str, ...] = ()
 
     def build(self, *given: Any) -> T:
-        """Call the factory with what the runner gives and what the recipe says."""
-        return self.factory(*given, **dict(self.params))
+        """Call the factory with what the runner gives and what the recipe says.
+
+        Raises: RecipeError: what it returns cannot be such a part.
+        """
+        built = self.factory(*given, **dict(self.params))
+        lacking = [name for name in self.gives if not hasattr(built, name)]
+        if lacking:
+            message = (
+                f"returns {type(built).__name__}, which has no {', '.join(lacking)}; "
+                "runner/contracts.py says what each kind of part returns"
+            )
+            raise RecipeError(Problem(where_defined(self.factory), self.name, message))
+        return built
 
     def dump(self) -> dict[str, Any]:
         """Return it as a recipe writes it, defaults filled in."""
@@ -116,9 +81,17 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """The parts of one kind; also the pydantic type of a recipe field that names one."""
 
-    def __init__(self, kind: str, module: str) -> None:
+    def __init__(self, kind: str, module: str, *gives: str) -> None:
+        """Make a registry without parts.
+
+        Args:
+            kind: what a part of it is called.
+            module: imported when a part is first looked for; it registers our own.
+            gives: attributes that whatever a factory returns must have.
+        """
         self.kind = kind
         self._module = module
+        self._gives = gives
         self._entries: dict[str, Entry[T]] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -160,23 +133,27 @@ class Registry(Generic[T]):
         """Check ``{name: ..., params: {...}}`` against the signature of the named factory."""
         if isinstance(block, Part):
             return block
-        if not isinstance(block, Mapping) or not isinstance(block.get("name"), str):
-            raise PydanticCustomError(
-                "part",
-                "names no {kind}; write {example}",
-                {"kind": self.kind, "example": "{name: ..., params: {...}}"},
-            )
-        name, entries = block["name"], self._filled()
+        if not isinstance(block, Mapping):
+            raise self._unnamed()
+        name, entries = block.get("name"), self._filled()
+        unknown = [key for key in block if key not in ("name", "params")]
+        if unknown:
+            fields = entries[name].params.model_fields if name in entries else {}
+            raise _errors_at(unknown, block, ("name", "params", *fields))
+        if not isinstance(name, str):
+            raise self._unnamed()
         if name not in entries:
             message = f"no {self.kind} is called {name!r}; {suggestion(name, entries)}"
             raise _error_at(PydanticCustomError("part", "{m}", {"m": message}), ("name",), name)
-        for key in block:
-            if key not in ("name", "params"):
-                hint = suggestion(key, entries[name].params.model_fields)
-                message = f"nothing reads this key; a part has name and params: {hint}"
-                error = PydanticCustomError("unknown_key", "{m}", {"m": message})
-                raise _error_at(error, (key,), block[key])
-        return Part(name, self.parse_params(name, block.get("params", {})), entries[name].factory)
+        return self.part(name, self.parse_params(name, block.get("params", {})))
+
+    def part(self, name: str, params: Strict) -> Part[T]:
+        """Return the part of a known name with values that have been checked."""
+        return Part(name, params, self[name].factory, self._gives)
+
+    def _unnamed(self) -> PydanticCustomError:
+        values = {"kind": self.kind, "example": "{name: ..., params: {...}}"}
+        return PydanticCustomError("part", "names no {kind}; write {example}", values)
 
     def parse_params(self, name: str, params: Any) -> Strict:
         """Check the params of a part that is known to exist; errors are below ``params``."""
@@ -184,7 +161,7 @@ class Registry(Generic[T]):
             return self[name].params.model_validate(params)
         except ValidationError as error:
             details = [
-                {**_with_hint(each, {}), "loc": ("params", *each["loc"])}
+                {**with_hint(each, {}), "loc": ("params", *each["loc"])}
                 for each in error.errors(include_url=False)
             ]
             raise ValidationError.from_exception_data(name, details) from None  # type: ignore[arg-type]
@@ -202,6 +179,18 @@ class Registry(Generic[T]):
         return {"x-registry": self.kind}
 
 
+def _errors_at(
+    unknown: Sequence[Any], block: Mapping[Any, Any], known: Sequence[str]
+) -> ValidationError:
+    details = []
+    for key in unknown:
+        hint = suggestion(str(key), dict.fromkeys(known))
+        message = f"nothing reads this key; a part has name and params: {hint}"
+        error = PydanticCustomError("unknown_key", "{m}", {"m": message})
+        details.append(InitErrorDetails(type=error, loc=(str(key),), input=block[key]))
+    return ValidationError.from_exception_data("part", details)
+
+
 def _error_at(
     error: PydanticCustomError, loc: tuple[str | int, ...], value: Any
 ) -> ValidationError:
@@ -210,69 +199,20 @@ def _error_at(
     )
 
 
-def params_model(factory: Callable[..., Any]) -> type[Strict]:
-    """Make the pydantic model of a factory's keyword-only parameters.
-
-    Only their annotations are evaluated: positional and return types may name torch under
-    ``TYPE_CHECKING``.
-    """
-    scope = vars(sys.modules[factory.__module__])
-    described = described_params(factory)
-    model_fields: dict[str, Any] = {}
-    for parameter in inspect.signature(factory).parameters.values():
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            continue
-        hint = parameter.annotation
-        if isinstance(hint, str):
-            hint = eval(hint, scope)  # noqa: S307 - our own or a plugin's source, never a recipe
-        default = ... if parameter.default is parameter.empty else parameter.default
-        text = described.get(parameter.name)
-        model_fields[parameter.name] = (
-            _accepting_lists(hint),
-            FieldInfo(default=default, description=text) if text else default,
-        )
-    from pydantic import create_model
-
-    return create_model(factory.__name__, __base__=Strict, **model_fields)
-
-
-def described_params(factory: Callable[..., Any]) -> dict[str, str]:
-    """Return the sentences of a docstring's ``Args:`` block by parameter."""
-    block = re.search(r"^Args:\n((?:[ \t]+.*\n?)+)", inspect.getdoc(factory) or "", re.MULTILINE)
-    found: dict[str, str] = {}
-    if block:
-        for name, text in re.findall(
-            r"^ {4}(\w+): ((?:.*\n?(?: {5,}.*\n?)*))", block[1], re.MULTILINE
-        ):
-            found[name] = " ".join(text.split())
-    return found
-
-
-def _accepting_lists(hint: Any) -> Any:
-    """Let a tuple be written as a YAML list, which strict pydantic refuses."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return Annotated[_accepting_lists(arguments[0]), *arguments[1:]]
-    if origin is tuple:
-        inner = tuple(a if a is Ellipsis else _accepting_lists(a) for a in arguments)
-        return Annotated[tuple[inner], StrictType(False)]  # type: ignore[valid-type]
-    if origin in (Union, types.UnionType):
-        return Union[tuple(_accepting_lists(a) for a in arguments)]  # noqa: UP007
-    if origin in (dict, list):
-        return origin[tuple(_accepting_lists(a) for a in arguments)]
-    return hint
-
-
-datasets: Registry[Any] = Registry("dataset", "runner.parts.datasets")
-transforms: Registry[Any] = Registry("transform", "runner.parts.transforms")
-samplers: Registry[Any] = Registry("sampler", "runner.parts.samplers")
-models: Registry[Any] = Registry("model", "runner.parts.models")
-losses: Registry[Any] = Registry("loss", "runner.parts.losses")
-tasks: Registry[Any] = Registry("task", "runner.parts.tasks")
-optimizers: Registry[Any] = Registry("optimizer", "runner.parts.optimizers")
-schedules: Registry[Any] = Registry("schedule", "runner.parts.schedules")
-metrics: Registry[Any] = Registry("metric", "runner.parts.metrics")
-health: Registry[Any] = Registry("health rule", "runner.parts.health")
+datasets: Registry[Any] = Registry(
+    "dataset", "runner.parts.datasets", "spec", "splits", "fingerprint"
+)
+transforms: Registry[Any] = Registry("transform", "runner.parts.transforms", "__call__")
+samplers: Registry[Any] = Registry("sampler", "runner.parts.samplers", "__len__", "epoch")
+models: Registry[Any] = Registry("model", "runner.parts.models", "parameters", "forward")
+losses: Registry[Any] = Registry("loss", "runner.parts.losses", "__call__")
+tasks: Registry[Any] = Registry("task", "runner.parts.tasks", "losses", "outputs")
+optimizers: Registry[Any] = Registry(
+    "optimizer", "runner.parts.optimizers", "step", "param_groups", "defaults"
+)
+schedules: Registry[Any] = Registry("schedule", "runner.parts.schedules", "__call__")
+metrics: Registry[Any] = Registry("metric", "runner.parts.metrics", "update", "state", "compute")
+health: Registry[Any] = Registry("health rule", "runner.parts.health", "__call__")
 
 KINDS: dict[str, Registry[Any]] = {
     "models": models, "losses": losses, "datasets": datasets, "transforms": transforms,

@@ -1,12 +1,15 @@
 """Turn events, tables and problems into text, and print it."""
 
+from __future__ import annotations
+
 import json
 import sys
 import types
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from runner.events import Evaluated, Event, Finding, Finished, Saved, Started, Stepped
+if TYPE_CHECKING:
+    from runner.events import Evaluated, Event, Finding, Stepped
 
 _MARKS = {"good": "good", "warning": "WARNING", "critical": "CRITICAL"}
 
@@ -114,6 +117,9 @@ class Story:
 
     def tell(self, event: Event) -> str:
         """Return the text of an event; empty where there is nothing to say."""
+        # Imported here, as below: most commands tell of no training and answer sooner without.
+        from runner.events import Evaluated, Finding, Finished, Saved, Started, Stepped
+
         match event:
             case Started():
                 self.steps, self.epochs = event.steps, event.epochs
@@ -232,7 +238,7 @@ class Live:
         self._progress: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> "Live":
+    def __enter__(self) -> Live:
         if self._is_live:
             from rich.progress import BarColumn, Progress, TextColumn
 
@@ -249,6 +255,8 @@ class Live:
 
     def tell(self, event: Event) -> None:
         """Show an event."""
+        from runner.events import Finding, Finished, Stepped
+
         text = self.story.tell(event)
         if not text or (self._is_quiet and not isinstance(event, Finding | Finished)):
             return

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from runner.contracts import HealthRule, History
-from runner.events import Evaluated, Event, Finding, Level, Stepped
 
-AnyEvent = TypeVar("AnyEvent", bound=Event)
+if TYPE_CHECKING:
+    from runner.events import Evaluated, Event, Finding, Level, Stepped
+
+AnyEvent = TypeVar("AnyEvent", bound="Event")
 
 
 @dataclass(frozen=True)
@@ -27,30 +29,41 @@ class Remark:
     stops: bool = False
 
 
-def rule(name: str, judge: Callable[[History], Iterable[Remark]], *reads: str) -> HealthRule:
-    """Return the rule that says what is the case, what no longer is, and what it cannot read.
+@dataclass(frozen=True)
+class Rule:
+    """A HealthRule that says what is the case, what no longer is, and what it cannot read.
 
-    Args:
-        name: the rule's registered name.
+    Attributes:
+        name: its registered name.
         judge: a history, with nothing in it yet perhaps, to what is the case now.
-        reads: metrics, or patterns of them, without which the rule would be silent for ever.
+        reads: metrics, or patterns of them, without which it would be silent for ever.
     """
 
-    def speak(history: History) -> list[Finding]:
+    name: str
+    judge: Callable[[History], Iterable[Remark]]
+    reads: tuple[str, ...] = ()
+
+    def __call__(self, history: History) -> list[Finding]:
+        """Return what there is to say now."""
         if not (history.stepped or history.evaluated):
             return []
-        remarks = [*_unread(history, reads), *judge(history)]
+        remarks = [*_unread(history, self.reads), *self.judge(history)]
         subjects = {remark.subject for remark in remarks}
-        for was in judge(_before_this_step(history)):
+        for was in self.judge(_before_this_step(history)):
             if was.level != "good" and was.subject not in subjects:
                 over = f"no longer: {was.message}"
                 remarks.append(Remark("good", was.subject, was.value, was.threshold, over))
-        return [_finding(name, remark, history) for remark in remarks]
+        return [_finding(self.name, remark, history) for remark in remarks]
 
-    return speak
+
+def rule(name: str, judge: Callable[[History], Iterable[Remark]], *reads: str) -> HealthRule:
+    """Return the rule of a name; ``Rule`` tells the rest."""
+    return Rule(name, judge, reads)
 
 
 def _finding(name: str, remark: Remark, history: History) -> Finding:
+    from runner.events import Finding
+
     now = _now(history)
     return Finding(
         step=now.step,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.contracts import Batch, DataSpec, Progress
+from runner.errors import Problem, RecipeError
 
 
 @dataclass(frozen=True)
@@ -127,5 +128,14 @@ def normalised(batch: Batch, *, channels_last: bool = False) -> Tensor:
 
 
 def named_terms(name: str, value: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a loss's terms by name; a loss that returns one scalar is a term of its own name."""
-    return dict(value) if isinstance(value, Mapping) else {name: value}
+    """Return a loss's terms by name; a loss that returns one scalar is a term of its own name.
+
+    Raises: RecipeError: it returned something else.
+    """
+    terms = dict(value) if isinstance(value, Mapping) else {name: value}
+    for term, each in terms.items():
+        if not isinstance(each, Tensor) or each.ndim:
+            what = f"a tensor {tuple(each.shape)}" if isinstance(each, Tensor) else repr(each)
+            message = f"gave {what} for {term}; return a scalar tensor, or named scalar tensors"
+            raise RecipeError(Problem("", "loss", message))
+    return terms

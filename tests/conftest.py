@@ -26,13 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def recipes(tmp_path, monkeypatch):
     """Put three recipes of one scenario, without the lock, in place of the published ones."""
     from runner.commands import validate
-    from runner.language import load, source
+    from runner.language import folders, load, source
 
     folder = tmp_path / "recipes"
     folder.mkdir()
     for name in ("uav_baseline", "uav_fixed", "uav_corrected"):
         shutil.copy(source.published_folder() / f"{name}.yaml", folder)
-    for module in (source, load, validate):
+    for module in (folders, source, load, validate):
         monkeypatch.setattr(module, "published_folder", lambda: folder)
     monkeypatch.chdir(tmp_path)
     return folder

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from runner.registry import KINDS, LossPart, Part, Registry, Strict, described_params
+from runner.registry import KINDS, LossPart, Part, Registry, Strict
+from runner.signature import described_params
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
             said = _smoke(reference, arguments)
         except RunnerError as error:
             failed += 1
-            render.show(f"{reference}: FAILED\n{error}")
+            render.show(f"{reference}: FAILED")
+            render.complain(str(error))
         else:
             render.show(f"{reference}: ok, {said}, {time.monotonic() - start:.1f} s")
     return 1 if failed else 0

@@ -5,7 +5,7 @@ import json
 
 from runner import render
 from runner.errors import Problem, RecipeError
-from runner.language.load import Loaded, load_written
+from runner.language.load import Loaded, load_at_every_scale
 from runner.language.lock import additions, check_lock
 from runner.language.lock_file import read_lock, write_lock
 from runner.language.source import published, published_folder, shown_path
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     sound: dict[str, Loaded] = {}
     for reference in arguments.recipes or published():
         try:
-            loaded = load_written(reference)
+            loaded = load_at_every_scale(reference)
             if problems := check_published(loaded):
                 raise RecipeError(problems)
             sound[reference] = loaded

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from runner.data.samples import sample_folder
 from runner.engine.batches import evaluation_loader, train_loader
 from runner.engine.distributed import Processes
 from runner.engine.history import EarlyStopping, Monitor
+from runner.engine.names import check_metric_names
 from runner.engine.plan import Plan, make_plan
 from runner.engine.state import Run, TrainedGroup, seed_everything
 from runner.language.blame import blaming
 from runner.language.load import SAMPLE_PREFIX, Loaded
 from runner.language.machine import Machine
 from runner.language.recipe import Recipe
+from runner.registry import Part
 from runner.task import Group, Task
 
 
@@ -50,6 +52,7 @@ def assemble(
     fingerprint: str,
     checkpoints: Path | None = None,
     measured: Mapping[str, Sequence[float]] | None = None,
+    will_be_restored: bool = False,
     stop_requested: Callable[[], bool] = lambda: False,
 ) -> Assembled:
     """Build everything that a recipe names.
@@ -62,6 +65,8 @@ def assemble(
         fingerprint: of the run; what its checkpoints carry.
         checkpoints: where to write them; none are written where None.
         measured: figures of the training split that the run has recorded before.
+        will_be_restored: whether a checkpoint's weights take the place of pretrained ones, so
+            that these need not be at hand.
         stop_requested: asked after each step.
     Raises: RecipeError, DataError, MachineError: the parts' own.
     """
@@ -78,15 +83,18 @@ def assemble(
     # Weights are the same in every process; only what is random while training differs.
     torch.manual_seed(train.seed)
     with blaming(source, "task"):
-        task: Task = recipe.task.build(data.spec).to(device)
+        part = from_scratch(recipe.task) if will_be_restored else recipe.task
+        task: Task = part.build(data.spec).to(device)
     seed_everything(train.seed, deterministic=train.deterministic, rank=processes.rank)
     workers = loader_workers(machine, processes)
     with blaming(source, "optimizer"):
         groups = trained_groups(task, recipe, plan)
     with blaming(source, "metrics"):
-        build_metrics(recipe, data)  # Now, and not first at the first evaluation.
+        metrics = build_metrics(recipe, data)  # Now, and not first at the first evaluation.
     with blaming(source, "health"):
         health = build_health(loaded)
+    with blaming(source):
+        check_metric_names(recipe, metrics, health)
 
     stopping = train.early_stopping
     run = Run(
@@ -97,7 +105,7 @@ def assemble(
         monitor=Monitor(recipe.monitor.metric, recipe.monitor.mode),
         val_batches=_evaluation_batches(data.splits["val"], recipe, workers, processes, device),
         metrics=lambda: build_metrics(recipe, data),
-        health=health,
+        health=[rule for _, rule in health],
         device=device,
         precision=train.precision,
         lr_scale=train.lr_scale,
@@ -113,6 +121,19 @@ def assemble(
         stop_requested=stop_requested,
     )
     return Assembled(run, data)
+
+
+def from_scratch(part: Part[Any]) -> Part[Any]:
+    """Return a part, and those that it names, without ``pretrained``."""
+
+    def without(value: Any) -> Any:
+        return from_scratch(value) if isinstance(value, Part) else value
+
+    params = part.params
+    values = {name: without(value) for name, value in params}
+    if "pretrained" in values:
+        values["pretrained"] = None
+    return replace(part, params=params.model_copy(update=values))
 
 
 def read_data(recipe: Recipe, machine: Machine) -> Data:
@@ -169,10 +190,13 @@ def build_metrics(recipe: Recipe, data: Data) -> list[Metric]:
     return [part.build(data.spec) for part in recipe.metrics]
 
 
-def build_health(loaded: Loaded) -> list[HealthRule]:
-    """Return the rules that hold for the run's scale."""
-    rules = [rule for rule in loaded.recipe.health.values() if rule is not None]
-    return [rule.part.build() for rule in rules if rule.scale in (None, loaded.scale)]
+def build_health(loaded: Loaded) -> list[tuple[str, HealthRule]]:
+    """Return name and rule of those that hold for the run's scale."""
+    return [
+        (name, rule.part.build())
+        for name, rule in loaded.recipe.health.items()
+        if rule is not None and rule.scale in (None, loaded.scale)
+    ]
 
 
 def loader_workers(machine: Machine, processes: Processes) -> int:

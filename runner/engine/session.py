@@ -22,7 +22,8 @@ from runner.events import Evaluated, Event, Finding, Finished, Saved
 from runner.language.blame import blaming
 from runner.language.dump import to_yaml
 from runner.language.load import Loaded
-from runner.language.machine import Machine
+from runner.language.machine import Machine, expanded
+from runner.language.plugins import blaming_plugins
 
 EXIT_CODES = {"done": 0, "stopped": 5, "preempted": 75}
 
@@ -89,12 +90,13 @@ class Session:
         Raises: RunnerError: what the user must mend; ``run.json`` says it too.
         """
         try:
-            yield from self._train()
+            with blaming_plugins():
+                yield from self._train()
         except RunnerError as error:
             self._end("failed", str(error), error.exit_code)
             raise
         except BaseException as error:
-            # A bug of ours, or of the user's own part: the folder must not say "running" for ever.
+            # A bug of ours: the folder must not say "running" for ever.
             self._end("failed", f"{type(error).__name__}: {error}", 1)
             raise
         finally:
@@ -120,6 +122,7 @@ class Session:
             fingerprint=self._fingerprint(),
             checkpoints=path / "checkpoints",
             measured=self._measured(),
+            will_be_restored=checkpoint is not None,
             stop_requested=request.stop_requested,
         )
         run = self.assembled.run
@@ -132,7 +135,7 @@ class Session:
             # Only now: what is found wrong before the first step leaves no folder behind.
             self.folder = self.folder or self._create(path)
             reyield = self._begin(self.folder, checkpoint, device_words(device))
-        with blaming(request.loaded.source):
+        with blaming(request.loaded.source, "task"):
             for event in train(run, reyield_saved=reyield):
                 self._write(event)
                 yield event
@@ -154,7 +157,7 @@ class Session:
                 assert path is not None, "a resumed run has a folder"
                 self.folder = RunFolder.resume(path)
             else:
-                runs = Path(request.machine.runs).expanduser()
+                runs = expanded(request.machine.runs)
                 path = path or new_path(
                     runs, request.loaded.name, datetime.now(UTC), self._identity
                 )

@@ -19,6 +19,7 @@ from runner.engine.batches import share_size
 from runner.engine.history import SKIPS_IN_A_ROW
 from runner.engine.precision import autocast
 from runner.engine.state import Run
+from runner.errors import Problem, RecipeError
 
 _AS_IT_IS = nullcontext()
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -148,6 +149,9 @@ class Stepper:
                     for name, term in terms.items()
                 }
                 loss = reduce(add, weighted.values())
+                if not loss.requires_grad:
+                    message = "depends on no weight that is trained; return it undetached"
+                    raise RecipeError(Problem("", "loss", message))
                 if run.loss_scale:
                     loss = loss * run.loss_scale.value
                 loss.backward()

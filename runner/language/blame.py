@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from runner.errors import Problem, RunnerError
 from runner.language.document import Key, dotted
-from runner.language.overlay import Source
+from runner.language.overlay import Source, value_at
+from runner.language.plugins import is_own
+from runner.registry import KINDS
+from runner.signature import where_defined
 
 
 @contextmanager
@@ -33,11 +37,22 @@ def blame(source: Source, problem: Problem, section: str) -> Problem:
     if problem.place or not problem.key:
         return problem
     key: Key = tuple(int(part) if part.isdigit() else part for part in problem.key.split("."))
-    if not section or key[0] in source.data:
-        return replace(problem, place=str(source.place(key)))
-    written = [each for each in source.places if each[:1] == (section,) and _ends(each, key)]
-    found = min(written, key=len) if written else (section, *key)
-    return replace(problem, place=str(source.place(found)), key=dotted(found))
+    if section and key[0] not in source.data:
+        written = [each for each in source.places if each[:1] == (section,) and _ends(each, key)]
+        key = min(written, key=len) if written else (section, *key)
+    message = problem.message + _whose(value_at(source.data, key))
+    return replace(problem, place=str(source.place(key)), key=dotted(key), message=message)
+
+
+def _whose(block: Any) -> str:
+    """Return where a part of the user's own was written; empty for one of ours."""
+    name = block.get("name") if isinstance(block, dict) else None
+    for registry in KINDS.values():
+        if isinstance(name, str) and name in list(registry):
+            factory = registry[name].factory
+            if is_own(factory):
+                return f" ({name} is {where_defined(factory)})"
+    return ""
 
 
 def _ends(key: Key, tail: Key) -> bool:

@@ -22,15 +22,19 @@ Key = tuple[str | int, ...]
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _REAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _PLAIN = {"": None, "~": None, "null": None, "true": True, "false": False}
+_SWITCHES = dict.fromkeys(("yes", "no", "on", "off"), "write true or false, or quote it")
+_WORDS = {
+    **dict.fromkeys(("True", "TRUE", "False", "FALSE"), "write true or false, or quote it"),
+    **dict.fromkeys(("Null", "NULL"), "write null, or quote it"),
+}
 _TRAPS = (
-    (re.compile(r"(?i:yes|no|on|off)|True|TRUE|False|FALSE"), "write true or false, or quote"),
-    (re.compile(r"Null|NULL"), "write null, or quote it"),
-    (re.compile(r"[-+]?0[0-9_]+(\.[0-9]*)?"), "YAML reads it as octal; drop the zero, or quote it"),
-    (re.compile(r"[-+]?0[xob][0-9a-fA-F_]+"), "write the number in decimal, or quote it"),
-    (re.compile(r"[-+]?[0-9]+(_[0-9]+)+(\.[0-9_]*)?"), "drop the underscores, or quote it"),
-    (re.compile(r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?"), "YAML reads it in base 60; quote it"),
-    (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), "only finite numbers are allowed"),
-)  # fmt: skip
+    (r"[-+]?0[0-9_]+(\.[0-9]*)?", "YAML reads it as octal; drop the zero, or quote it"),
+    (r"[-+]?0[xob][0-9a-fA-F_]+", "write the number in decimal, or quote it"),
+    (r"[-+]?[0-9]+(_[0-9]+)+(\.[0-9_]*)?", "drop the underscores, or quote it"),
+    (r"[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?", "YAML reads it in base 60; quote it"),
+    (r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "only finite numbers are allowed"),
+)
+"""Spellings and cures; compiled where one is met, as that takes longer than to read a recipe."""
 
 
 @dataclass(frozen=True)
@@ -177,15 +181,13 @@ class _Reader:
         if _WHOLE.fullmatch(text):
             # Longer numbers are no recipe's, and Python takes quadratic time to read them.
             return int(text) if len(text) < 32 else self._problem(key, event, "too many digits")
-        for spelling, cure in _TRAPS:
-            if spelling.fullmatch(text):
-                return self._problem(key, event, f"{text} is ambiguous: {cure}")
         if _REAL.fullmatch(text):
             number = float(text)
             if number in (float("inf"), float("-inf")):
                 return self._problem(key, event, f"{text} is too large for a number")
             return number
-        return text
+        cure = _trap(text)
+        return self._problem(key, event, f"{text} is ambiguous: {cure}") if cure else text
 
     def _count(self, nodes: int) -> None:
         self._nodes += nodes
@@ -198,6 +200,13 @@ class _Reader:
     def _problem(self, key: Key, event: Any, message: str) -> None:
         place = Place(self.file, event.start_mark.line + 1)
         self.problems.append(Problem(str(place), dotted(key), message))
+
+
+def _trap(text: str) -> str:
+    """Return what to write in place of a scalar that YAML would misread; empty for plain text."""
+    if text[:1] not in "+-.0123456789":
+        return _WORDS.get(text) or _SWITCHES.get(text.lower(), "")
+    return next((cure for spelling, cure in _TRAPS if re.fullmatch(spelling, text)), "")
 
 
 def _size(value: Any, most: int) -> int:
@@ -215,3 +224,10 @@ def _size(value: Any, most: int) -> int:
 def dotted(key: Key) -> str:
     """Return a key as a user writes it: ``task.params.loss``."""
     return ".".join(map(str, key))
+
+
+def spelled(value: Any) -> str:
+    """Return a scalar as YAML writes it: null, true, 3, 'text'."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.errors import Problem, RecipeError
-from runner.language.document import Key, Place
+from runner.language.document import Place
 from runner.language.overlay import Source, overlay, swaps_part
 from runner.language.plugins import load_plugins_of_run
 from runner.language.recipe import (
@@ -20,21 +20,9 @@ from runner.language.recipe import (
 )
 from runner.language.references import resolve
 from runner.language.source import assignments, find, published_folder, read
+from runner.language.wording import problems_of
 
 SAMPLE_PREFIX = "sample:"
-
-_WORDING = {
-    "missing": "is required",
-    "extra_forbidden": "nothing reads this key",
-    "bool_type": "should be true or false",
-    "int_type": "should be a whole number",
-    "float_type": "should be a number",
-    "string_type": "should be text",
-    "list_type": "should be a list",
-    "tuple_type": "should be a list",
-    "dict_type": "should be a mapping",
-    "model_type": "should be a mapping",
-}
 
 
 @dataclass(frozen=True)
@@ -101,6 +89,9 @@ def load(
     """
     name, source = _read_reference(reference)
     texts = list(sets)
+    if data == "":
+        message = "is empty; name the data's folder, or . for the one you are in"
+        raise RecipeError(Problem("--data", "", message))
     if data is not None:
         texts.append(f"data.params.root={_quoted(data)}")
     if seed is not None:
@@ -123,50 +114,10 @@ def check(source: Source) -> Recipe:
     """
     resolved = resolve(source)
     try:
-        return Recipe.model_validate(resolved.data)
+        is_child = len(source.chain) > 1
+        return Recipe.model_validate(resolved.data, context={"is_child": is_child})
     except ValidationError as error:
         raise RecipeError(problems_of(error, resolved)) from None
-
-
-def problems_of(error: ValidationError, source: Source) -> list[Problem]:
-    """Return pydantic's findings as problems, one for each key."""
-    messages: dict[Key, list[str]] = {}
-    for each in error.errors(include_url=False):
-        key = _written_key(each["loc"], source.data, is_missing=each["type"] == "missing")
-        message = _WORDING.get(each["type"], each["msg"].removeprefix("Input ").strip())
-        if each["type"] not in ("missing", "part", "rule", "unknown_key") and _is_scalar(
-            each["input"]
-        ):
-            message += f", not {each['input']!r}"
-        found = messages.setdefault(key, [])
-        if message not in found:
-            found.append(message)
-    ordered = sorted(messages, key=lambda key: (source.place(key).file, source.place(key).line))
-    return [source.problem(key, "; or ".join(messages[key])) for key in ordered]
-
-
-def _written_key(loc: tuple[int | str, ...], data: Any, *, is_missing: bool) -> Key:
-    """Drop what pydantic adds to a location to tell the members of a union apart."""
-    key: list[str | int] = []
-    for position, part in enumerate(loc):
-        is_last = position == len(loc) - 1
-        if isinstance(data, dict) and (part in data or (is_last and is_missing)):
-            key.append(part)
-            data = data.get(str(part))
-        elif part == "params" and isinstance(data, dict) and "name" in data:
-            # A part without params has its defaults, and may lack a required one.
-            key.append(part)
-            data = {}
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            key.append(part)
-            data = data[part]
-        elif not isinstance(data, dict | list) or is_last or isinstance(part, int):
-            break
-    return tuple(key)
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
 
 
 def _quoted(text: str) -> str:
@@ -174,16 +125,16 @@ def _quoted(text: str) -> str:
 
 
 def _check_blocks(source: Source) -> None:
+    if problems := _misplaced_blocks(source):
+        raise RecipeError(problems)
+
+
+def _misplaced_blocks(source: Source) -> list[Problem]:
     """Hold ``sample`` and ``smoke`` to the root recipe: no version may be tuned by them."""
-    if len(source.chain) < 2 or not (source.own.keys() & {"sample", "smoke"}):
-        return
-    blocks = [key for key in ("sample", "smoke") if key in source.own]
-    raise RecipeError(
-        source.problem(
-            (key,), "stands in the root recipe of a scenario alone, the same for all versions"
-        )
-        for key in blocks
-    )
+    is_child = len(source.chain) > 1
+    message = "stands in the root recipe of a scenario alone, the same for all versions; remove it"
+    blocks = [key for key in ("sample", "smoke") if is_child and key in source.own]
+    return [source.problem((key,), message) for key in blocks]
 
 
 def _scaled(source: Source, own_sets: Sequence[Source], is_smoke: bool) -> Source:
@@ -194,25 +145,24 @@ def _scaled(source: Source, own_sets: Sequence[Source], is_smoke: bool) -> Sourc
     root: Any = overridden.data
     for name in ("data", "params", "root"):
         root = root.get(name) if isinstance(root, dict) else None
-    scale: Scale = "full"
-    blocks = []
+    blocks: list[Scale] = []
     if isinstance(root, str) and root.startswith(SAMPLE_PREFIX) and "sample" in source.data:
-        scale = "sample"
         blocks.append("sample")
     if is_smoke:
-        scale = "smoke"
         blocks.append("smoke")
-    if not blocks:
-        return source
-    scenario_root = read(source.chain[0], source.revision)
+    return _laid_over(source, blocks) if blocks else source
+
+
+def _laid_over(source: Source, blocks: Sequence[Scale]) -> Source:
+    scenario_root = read(source.chain[0], source.revision) if len(source.chain) > 1 else source
     scaled = source
     for name in blocks:
         block = source.data.get(name)
         if isinstance(block, dict):
             kept = _still_named(block, scenario_root.data, source.data)
             scaled = overlay(scaled, _block_source(source, name, kept))
-    place = Place(f"scale {scale}")
-    return overlay(scaled, Source({"scale": scale}, {(): place, ("scale",): place}))
+    place = Place(f"scale {blocks[-1]}")
+    return overlay(scaled, Source({"scale": blocks[-1]}, {(): place, ("scale",): place}))
 
 
 def _still_named(block: Any, root: Any, child: Any) -> Any:
@@ -261,6 +211,33 @@ def _as_written(name: str, source: Source) -> Loaded:
     _check_blocks(source)
     recipe = check(source)
     return Loaded(name, recipe, recipe, source)
+
+
+def load_at_every_scale(reference: str) -> Loaded:
+    """Load a recipe as its file says, and hold its ``sample`` and ``smoke`` to the schema too.
+
+    A child is held to the overlay that its training would be laid over with, and no other: it may
+    have left the scenario's sample for data of its own.
+
+    Raises: RecipeError: the problems of all of them.
+    """
+    name, source = _read_reference(reference)
+    is_root, is_flat = len(source.chain) == 1, "name" in source.own
+    sources = [source]
+    if is_root and not is_flat:
+        sources += [_laid_over(source, ["sample"]), _laid_over(source, ["smoke"])]
+    elif not is_flat and (trained := _scaled(source, (), is_smoke=False)) is not source:
+        sources.append(trained)
+    problems = dict.fromkeys(_misplaced_blocks(source))
+    recipes = []
+    for each in sources:
+        try:
+            recipes.append(check(each))
+        except RecipeError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise RecipeError(problems)
+    return Loaded(name, recipes[0], recipes[0], source)
 
 
 def is_published(path: Path) -> bool:

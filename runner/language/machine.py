@@ -7,32 +7,44 @@ the environment variable RUNNER_MACHINE.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from runner.errors import MachineError, Problem, RecipeError
 from runner.language.document import Place, parse
-from runner.language.load import problems_of
 from runner.language.overlay import Source
+from runner.language.wording import problems_of
 from runner.registry import Strict, suggestion
+
+
+def _of_a_user(text: str) -> str:
+    """Refuse ``~nobody/data`` where the machine has no such user.
+
+    Raises: ValueError: it has none.
+    """
+    expanded(text)
+    return text
+
+
+Folder = Annotated[str, AfterValidator(_of_a_user)]
 
 
 class Machine(Strict):
     """The values of a machine profile."""
 
-    data: Annotated[dict[str, str], Field(description="data roots by name")] = {}
+    data: Annotated[dict[str, Folder], Field(description="data roots by name")] = {}
     workers: Annotated[
         int | None, Field(ge=0, description="loader processes; by default by cores")
     ] = None
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    runs: Annotated[str, Field(description="folder of the run folders")] = "runs"
-    cache: Annotated[str, Field(description="folder of what is derived from data")] = (
+    runs: Annotated[Folder, Field(description="folder of the run folders")] = "runs"
+    cache: Annotated[Folder, Field(description="folder of what is derived from data")] = (
         "~/.cache/runner"
     )
 
     @property
     def cache_folder(self) -> Path:
         """The cache folder, created."""
-        folder = Path(self.cache).expanduser()
+        folder = expanded(self.cache)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -53,18 +65,37 @@ class Machine(Strict):
         Raises: RecipeError: neither; the nearest name is suggested.
         """
         if name in self.data:
-            return Path(self.data[name]).expanduser()
-        folder = Path(name).expanduser()
+            return expanded(self.data[name])
+        if not name:
+            message = "is empty; write a folder, or . for the one you are in"
+            raise RecipeError(Problem("", "data.params.root", message))
+        try:
+            folder = expanded(name)
+        except ValueError as error:
+            raise RecipeError(Problem("", "data.params.root", str(error))) from error
         if not folder.exists() and self.data:
             hint = suggestion(name, self.data)
             raise RecipeError(
                 Problem(
-                    name,
+                    "",
                     "data.params.root",
-                    f"no such folder, nor a data root of this machine; {hint}",
+                    f"{name} is no folder, nor a data root of this machine; {hint}",
                 )
             )
         return folder
+
+
+def expanded(text: str) -> Path:
+    """Return a path with ``~`` replaced by the home folder.
+
+    Raises: ValueError: there is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        user = Path(text).parts[0].removeprefix("~")
+        who = f"no user {user!r}" if user else "no home folder"
+        raise ValueError(f"this machine has {who}; write the path in full") from None
 
 
 def read_machine(path: Path | None) -> Machine:

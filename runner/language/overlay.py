@@ -120,3 +120,14 @@ def leaves(data: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
             yield from leaves(value, (*key, name))
     else:
         yield key, data
+
+
+def value_at(data: Any, key: Key) -> Any:
+    """Return what stands at a key; None where nothing does."""
+    for name in key:
+        if isinstance(data, dict):
+            data = data.get(name)
+        else:
+            is_there = isinstance(data, list) and isinstance(name, int) and name < len(data)
+            data = data[name] if is_there else None
+    return data

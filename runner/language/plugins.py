@@ -3,11 +3,15 @@
 import hashlib
 import importlib.util
 import json
+import re
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from runner.errors import Problem, RecipeError
+from runner.errors import Problem, RecipeError, RunnerError
 from runner.registry import KINDS
 
 _MODULE = "runner_plugin_"
@@ -40,6 +44,57 @@ def load_plugins(files: Sequence[Path]) -> dict[str, str]:
     if problems:
         raise RecipeError(problems)
     return hashes
+
+
+def is_own(factory: Callable[..., Any]) -> bool:
+    """Whether a part was registered by a plugin."""
+    return factory.__module__.startswith(_MODULE)
+
+
+@contextmanager
+def blaming_plugins() -> Iterator[None]:
+    """Turn what a user's own part raises into an error that names its file and line.
+
+    Raises: RecipeError: the error passed through a plugin's code; any other is left as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        fault = plugin_fault(error)
+        if fault is None:
+            raise
+        raise fault from error
+
+
+def plugin_fault(error: Exception) -> RecipeError | None:
+    """Return the error that blames a plugin's line; None where no plugin had a part in it."""
+    place = None if isinstance(error, RunnerError) else _line_in_plugin(error)
+    if place is None:
+        return None
+    message = f"{_said(error)}; correct the plugin, or see the whole traceback with --debug"
+    return RecipeError(Problem(place, "--plugin", message))
+
+
+def _line_in_plugin(error: BaseException) -> str | None:
+    """Return the innermost line of a plugin that an error passed through, as ``file:line``."""
+    files = {str(m.__file__) for name, m in sys.modules.items() if name.startswith(_MODULE)}
+    passed = [
+        (frame.filename, frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename in files
+    ]
+    # An error of a loader's worker process brings its traceback as text.
+    for file, line in re.findall(r'File "(.+?)", line (\d+)', str(error)):
+        if file in files:
+            passed.append((file, int(line)))
+    return f"{passed[-1][0]}:{passed[-1][1]}" if passed else None
+
+
+def _said(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    if "Original Traceback" in str(error):
+        return lines[-1]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def load_plugins_of_run(folder: Path) -> None:

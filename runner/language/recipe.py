@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     ValidationError,
     WithJsonSchema,
@@ -13,6 +14,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from runner.registry import (
@@ -112,17 +114,31 @@ class Train(Strict):
         return self
 
 
+def _evaluated(name: str) -> str:
+    if not name.startswith("val/"):
+        message = "should be a figure of an evaluation, such as val/loss"
+        raise PydanticCustomError("metric", "{m}", {"m": message})
+    return name
+
+
+EvaluatedName = Annotated[
+    str,
+    AfterValidator(_evaluated),
+    Field(description="a figure of an evaluation", json_schema_extra={"pattern": "^val/.+"}),
+]
+
+
 class Monitor(Strict):
     """The metric that best checkpoint, plateau and early stopping look at."""
 
-    metric: Annotated[str, Field(pattern=r"^(val|train)/.+")]
+    metric: EvaluatedName
     mode: Literal["max", "min"]
 
 
 class Expectation(Strict):
     """What a run must show at its end."""
 
-    metric: str
+    metric: EvaluatedName
     at: Literal["end", "best"] = "end"
     min: float | None = None
     max: float | None = None
@@ -182,6 +198,13 @@ class Recipe(Strict):
     sample: dict[str, Any] = {}
     smoke: dict[str, Any] = {}
 
+    @classmethod
+    def suggested_keys(cls, context: Mapping[str, Any]) -> dict[str, FieldInfo]:
+        """Return the keys that a recipe's file may have; a child has no blocks of a scenario's."""
+        left_out = {"name", "scale", *(("sample", "smoke") if context.get("is_child") else ())}
+        known = super().suggested_keys(context)
+        return {key: field for key, field in known.items() if key not in left_out}
+
     @field_validator("health", mode="before")
     @classmethod
     def _rules(cls, block: Any) -> dict[str, Rule | None]:
@@ -236,7 +259,7 @@ def _rule(name: str, values: Any) -> Rule | None:
         else values
     )
     scale = values.get("scale") if isinstance(values, Mapping) else None
-    part = Part(name, health.parse_params(name, own), health[name].factory)
+    part = health.part(name, health.parse_params(name, own))
     return Rule.model_validate({"part": part, "scale": scale})
 
 

@@ -5,6 +5,7 @@ Nothing but ``name`` is required in it: a child recipe writes only what differs 
 
 from typing import Any
 
+from runner.encoders import encoder_names
 from runner.language.recipe import Recipe
 from runner.registry import KINDS, Registry, health
 
@@ -19,6 +20,7 @@ def recipe_schema() -> dict[str, Any]:
         if registry is not health:
             definitions[_name(registry.kind)] = _one_of(registry, definitions)
     definitions.pop("Rule", None)
+    definitions["encoder"] = _encoder()
     schema["properties"]["health"] = _rules(definitions)
     for block in ("sample", "smoke"):
         names = [
@@ -31,6 +33,13 @@ def recipe_schema() -> dict[str, Any]:
             "additionalProperties": False,
         }
     return {"$schema": DIALECT, "title": "runner recipe", **schema, "$defs": definitions}
+
+
+def _encoder() -> dict[str, Any]:
+    """Return the schema of an encoder's name: completed from the list, with or without weights."""
+    names = sorted({name for each in encoder_names().values() for name in each})
+    with_tag = {"type": "string", "pattern": r"^(tu-\w+|\w+\.\w+)$"}
+    return {"anyOf": [{"enum": names}, with_tag]}
 
 
 def _one_of(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +97,9 @@ def _partial(node: Any) -> Any:
     if "x-registry" in node:
         rest = {key: value for key, value in node.items() if key != "x-registry"}
         return {"$ref": f"#/$defs/{_name(node['x-registry'])}", **rest}
+    if "x-names" in node:
+        rest = {key: value for key, value in node.items() if key not in ("x-names", "type")}
+        return {"$ref": f"#/$defs/{node['x-names']}", **rest}
     kept = {
         key: {name: _partial(each) for name, each in value.items()}
         if key in ("properties", "$defs")

@@ -3,28 +3,28 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from runner.errors import Problem, RecipeError
-from runner.language.document import LARGEST_BYTES, Key, Place, parse, parse_value
+from runner.language.document import LARGEST_BYTES, Document, Key, Place, parse, parse_value
+from runner.language.folders import published, published_folder
 from runner.language.overlay import Source, overlay, without
 from runner.language.revisions import Revision, open_revision
 from runner.language.upgrades import upgraded
 from runner.registry import suggestion
+
+__all__ = [
+    "OWN_KEYS", "assignments", "find", "published", "published_folder", "read",
+    "shown_path", "text_of",
+]  # fmt: skip
 
 OWN_KEYS = ("name", "version", "summary", "changes", "observed", "allow")
 """What a recipe says of itself alone and no child inherits."""
 
 
 _NOT_SET = (*OWN_KEYS, "extends", "schema", "scenario", "scale", "sample", "smoke")
-
-
-def published_folder() -> Path:
-    """Return the folder of the published recipes: the checkout's, or the installed package's."""
-    package = Path(__file__).resolve().parent.parent
-    checkout = package.parent / "recipes"
-    return checkout if checkout.is_dir() else package / "_recipes"
 
 
 def find(reference: str) -> tuple[Path, Revision | None]:
@@ -65,11 +65,6 @@ def _find_file(reference: str) -> Path:
     )
 
 
-def published() -> list[str]:
-    """Return the names of the published recipes."""
-    return sorted(path.stem for path in published_folder().glob("*.yaml"))
-
-
 def text_of(reference: str) -> str:
     """Return the text of the file that a recipe's name or path means.
 
@@ -92,7 +87,7 @@ def read(path: Path, revision: Revision | None = None) -> Source:
 
 def _read(path: Path, revision: Revision | None, above: tuple[Path, ...]) -> Source:
     shown = revision.shown(path) if revision else shown_path(path)
-    document = parse(revision.read_text(path) if revision else _text_of(path), shown)
+    document = _parsed(revision.read_text(path) if revision else _text_of(path), shown)
     if not isinstance(document.data, dict):
         raise RecipeError(Problem(f"{shown}:1", "", "a recipe is a mapping of keys to values"))
     places = {(): Place(shown, 1), **document.places}
@@ -113,6 +108,12 @@ def _read(path: Path, revision: Revision | None, above: tuple[Path, ...]) -> Sou
     # What is missing altogether is missing from this file, not from its base.
     places = {**merged.places, (): own.places[()]}
     return replace(merged, places=places, chain=(*below.chain, path), own=own.data)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, shown: str) -> Document:
+    """Parse a file once, however many recipes extend it; nobody changes what it returns."""
+    return parse(text, shown)
 
 
 def _base(own: Source, path: Path) -> Path:

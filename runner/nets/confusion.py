@@ -30,6 +30,13 @@ class ConfusionMatrix:
         self._rates = dict(rates)
         self._counts: Tensor | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """All that ``compute`` may return."""
+        kinds = ("iou", "accuracy", "precision")
+        of_classes = [f"{kind}/{name}" for kind in kinds for name in self._classes]
+        return [*of_classes, *SUMMARIES, *self._rates]
+
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Count a batch, on the device of its logits."""
         assert outputs.logits is not None, "a confusion matrix counts a segmentation's logits"

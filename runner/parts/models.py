@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from runner.contracts import DataSpec
+from runner.encoders import EncoderName, TimmName
 from runner.errors import Problem, RecipeError
 from runner.registry import models
 
@@ -24,7 +25,7 @@ def unet(
     spec: DataSpec,
     /,
     *,
-    encoder: str = "resnet34",
+    encoder: EncoderName = "resnet34",
     pretrained: Weights | None = None,
     norm: Literal["batch", "group"] = "batch",
     decoder_channels: Annotated[tuple[Width, ...], Field(min_length=3, max_length=5)] = (
@@ -49,7 +50,7 @@ def deeplabv3plus(
     spec: DataSpec,
     /,
     *,
-    encoder: str = "resnet50",
+    encoder: EncoderName = "resnet50",
     pretrained: Weights | None = None,
     norm: Literal["batch", "group"] = "batch",
     decoder_channels: Width = 256,
@@ -119,7 +120,7 @@ def timm_backbone(
     spec: DataSpec,
     /,
     *,
-    encoder: str = "resnet18",
+    encoder: TimmName = "resnet18",
     pretrained: Weights | None = None,
     norm: Literal["batch", "group"] = "batch",
 ) -> Backbone:
@@ -222,7 +223,7 @@ def pointer(
     spec: DataSpec,
     /,
     *,
-    backbone: str = "resnet18",
+    backbone: TimmName = "resnet18",
     pretrained: Weights | None = None,
     norm: Literal["batch", "group"] = "batch",
     stride: Literal[4, 8, 16, 32] = 16,

@@ -10,7 +10,7 @@ from runner.contracts import Batch, DataSpec, Progress
 from runner.nets.box_suppression import Suppression
 from runner.nets.yolo_backbones import Backbone
 from runner.nets.yolo_grid import GridPredictions, Objects, objects_of
-from runner.task import Outputs, Task, normalised
+from runner.task import Outputs, Task, named_terms, normalised
 from runner.tasks.detection_panels import panel
 from runner.tasks.segmentation import is_channels_last
 
@@ -83,7 +83,7 @@ class Detection(Task):
     def _terms(
         self, predictions: GridPredictions, batch: Batch, progress: Progress
     ) -> dict[str, Tensor]:
-        return dict(self.loss(predictions, objects_of(batch), progress))
+        return named_terms("loss", self.loss(predictions, objects_of(batch), progress))
 
     def _outputs(self, predictions: GridPredictions) -> Outputs:
         boxes, scores = self.suppression(predictions)

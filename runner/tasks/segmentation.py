@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from runner.contracts import IGNORE, Batch, DataSpec, Loss, Progress
+from runner.errors import Problem, RecipeError
 from runner.nets.deep_supervision import deeply_supervised_terms
 from runner.nets.sliding_window import SlidingWindow, blended_logits
 from runner.task import Outputs, Task, named_terms, normalised
@@ -84,7 +86,19 @@ class Segmentation(Task):
     def _predicted(self, batch: Batch) -> Tensor | tuple[Tensor, ...]:
         image = normalised(batch, channels_last=is_channels_last(self.model))
         predicted: Tensor | tuple[Tensor, ...] = self.model(image)
+        self._check(predicted[0] if isinstance(predicted, tuple) else predicted, image)
         return predicted
+
+    def _check(self, logits: Any, image: Tensor) -> None:
+        """Refuse what a model of the user's own may give in place of logits."""
+        wanted = (len(image), len(self.spec.classes), *image.shape[2:])
+        if not isinstance(logits, Tensor) or logits.shape != wanted:
+            what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            message = (
+                f"gave {what} for an image of {tuple(image.shape)}; "
+                f"return a logit for each class and pixel, {wanted}"
+            )
+            raise RecipeError(Problem("", "model", message))
 
     def _evaluated_logits(self, batch: Batch) -> Tensor:
         window = self.window

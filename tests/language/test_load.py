@@ -57,7 +57,7 @@ def test_sample_block_in_a_child_is_refused(draft):
     found = problems(draft("extends: uav_fixed\nsample: {train: {batch_size: 1}}\n"))
     assert found == [
         "mine.yaml:2: sample: stands in the root recipe of a scenario alone, "
-        "the same for all versions"
+        "the same for all versions; remove it"
     ]
 
 
@@ -79,7 +79,7 @@ def test_all_problems_are_reported_at_once_with_line_and_suggestion(draft):
         "mine.yaml:3: train.batch_sise: nothing reads this key; did you mean 'batch_size'?",
         "mine.yaml:4: train.accumulate: should be greater than 0, not 0",
         "mine.yaml:5: train.clip_norm: should be a number, not 'much'",
-        "mine.yaml:7: optimizer.params.lr: should be a number, not True",
+        "mine.yaml:7: optimizer.params.lr: should be a number, not true",
         "mine.yaml:8: task.params.loss.params.gama: nothing reads this key; did you mean 'gamma'?",
         "mine.yaml:9: metrics.0.name: no metric is called 'confusion_matrxi'; "
         "did you mean 'confusion_matrix'?",
@@ -88,7 +88,7 @@ def test_all_problems_are_reported_at_once_with_line_and_suggestion(draft):
 
 def test_missing_key_blames_the_part_that_lacks_it(draft):
     found = problems(draft("extends: uav_baseline\nschedule: {name: cosine_warm_restarts}\n"))
-    assert found == ["mine.yaml:2: schedule.params.first: is required"]
+    assert found == ["mine.yaml:2: schedule.params.first: is required: add it"]
 
 
 def test_problem_of_a_base_names_the_base(draft):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import fmean
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from runner.contracts import HealthRule, History
 from runner.errors import Problem, RecipeError
-from runner.events import Level
 from runner.registry import health
 from runner.rules import Remark, curve, rule, worst_of
+
+if TYPE_CHECKING:
+    from runner.events import Level
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -120,6 +121,8 @@ def overfit_gap(
     if levels != sorted(levels):
         message = f"gaps must rise from good to warning to critical, but are {levels}"
         raise RecipeError(Problem("", "overfit_gap", message))
+
+    from statistics import fmean
 
     def judge(history: History) -> Iterator[Remark]:
         validated = curve(history, val)

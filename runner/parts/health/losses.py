@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import islice, takewhile
-from statistics import fmean, median
 from typing import Annotated
 
 from pydantic import Field
@@ -34,6 +33,8 @@ def loss_falling(
         warning_rise: relative rise above which it is a warning.
         metric: the loss.
     """
+    from statistics import fmean
+
     advice = "lower the learning rate, or lengthen its warm-up"
 
     def judge(history: History) -> Iterator[Remark]:
@@ -98,6 +99,7 @@ def gradient_norm(
         vanishing: multiple of the median below which it vanishes.
         window: logging steps that the median is taken over; nothing is said before.
     """
+    from statistics import median
 
     def judge(history: History) -> Iterator[Remark]:
         names = history.stepped[-1].values if history.stepped else ()
