@@ -5,7 +5,7 @@ RUNNER := .venv/bin/python -m runner
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train smoke validate diff evidence statistics test lint format check clean
+.PHONY: help setup train smoke validate diff lock evidence statistics test lint format check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,10 @@ diff: $(INSTALLED) ## what differs, why, and what follows: A=uav_baseline B=uav_
 	@$(call needs,A,uav_baseline)
 	@$(call needs,B,uav_fixed)
 	$(RUNNER) diff "$(A)" "$(B)" $(ARGS)
+
+lock: $(INSTALLED) ## pin new versions of recipes: meaning and losses; what is pinned stays
+	$(RUNNER) validate --write-lock
+	$(RUNNER) trace --write
 
 evidence: $(INSTALLED) ## train all versions of a scenario, and table them: SCENARIO=uav
 	@$(call needs,SCENARIO,uav)

@@ -124,6 +124,11 @@ class Registry(Generic[T]):
         self._entries[name] = Entry(factory)
         return factory
 
+    def forget(self, module: str) -> None:
+        """Forget what a module registered; recipes that were checked before keep their parts."""
+        for name in [n for n, e in self._entries.items() if e.factory.__module__ == module]:
+            del self._entries[name]
+
     def parse(self, block: Any) -> Part[T]:
         """Check ``{name: ..., params: {...}}`` against the signature of the named factory."""
         if isinstance(block, Part):

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import textwrap
 import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 if TYPE_CHECKING:
     from runner.events import Evaluated, Event, Finding, Stepped
-    from runner.language.diff import Comparison
-    from runner.language.differences import Difference
 
 _MARKS = {"good": "good", "warning": "WARNING", "critical": "CRITICAL"}
 
@@ -206,50 +202,6 @@ def finding(event: Finding) -> str:
     return f"[{_MARKS[event.level]}] {event.rule}{subject}: {event.message}{advice}"
 
 
-def comparison(found: Comparison, *, width: int | None = None) -> str:
-    """Return two recipes' differences, grouped by reason, and what follows from them.
-
-    Args:
-        found: what differs.
-        width: of a line; the terminal's by default.
-    """
-    width = width or min(100, shutil.get_terminal_size((100, 24)).columns)
-    lines = [f"{found.before} -> {found.after}"]
-    for number, group in enumerate(found.groups, 1):
-        lines.append("")
-        lines += textwrap.wrap(
-            group.because or "no reason is given",
-            width,
-            initial_indent=f"{number}. ",
-            subsequent_indent="   ",
-        )
-        lines += [f"   {line}" for each in group.differences for line in _difference(each)]
-        lines += [f"   claimed: {key} {value}" for key, value in group.expected.items()]
-    if found.consequences:
-        rows = [["what follows", found.before, found.after], *map(list, found.consequences)]
-        lines += ["", table(rows, indent="")]
-    return "\n".join(lines if found.groups else [lines[0], "", "no difference"])
-
-
-def _difference(each: Difference) -> list[str]:
-    """Return one line for a value, and for a swapped part one for each of its two sides."""
-    if each.kind == "swapped":
-        return [
-            f"{each}:",
-            *(
-                f"  {sign} {_part(part)}"
-                for sign, part in zip("-+", (each.before, each.after), strict=True)
-            ),
-        ]
-    before, after = (json.dumps(value) for value in (each.before, each.after))
-    return [f"{each}: {before} -> {after}"]
-
-
-def _part(part: Mapping[str, Any]) -> str:
-    params = ", ".join(f"{key} {json.dumps(value)}" for key, value in part["params"].items())
-    return f"{part['name']}({params})"
-
-
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as a Markdown table whose source reads as a table too."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -259,6 +211,15 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+def rates(rows: Sequence[tuple[int, float | None, float]]) -> str:
+    """Return the learning rates of a plan and of the longer one that takes its place."""
+    told = [["learning rate", "plan so far", "new plan"]]
+    for number, (step, before, after) in enumerate(rows):
+        name = f"step {step}, where it goes on" if number == 0 else f"step {step}"
+        told.append([name, "-" if before is None else f"{before:.3g}", f"{after:.3g}"])
+    return table(told, indent="")
 
 
 def expectation(row: Mapping[str, Any]) -> str:

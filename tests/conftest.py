@@ -1,6 +1,7 @@
 """What every test can rely on: one thread, no network, and GPU tests only where there is a GPU."""
 
 import os
+import shutil
 
 import pytest
 
@@ -19,3 +20,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
+
+
+@pytest.fixture
+def recipes(tmp_path, monkeypatch):
+    """Put three recipes of one scenario, without the lock, in place of the published ones."""
+    from runner.commands import validate
+    from runner.language import folders, load, source
+
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    for name in ("uav_baseline", "uav_fixed", "uav_corrected"):
+        shutil.copy(source.published_folder() / f"{name}.yaml", folder)
+    for module in (folders, source, load, validate):
+        monkeypatch.setattr(module, "published_folder", lambda: folder)
+    monkeypatch.chdir(tmp_path)
+    return folder

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     "errors", "events", "statistics", "surveys", "samples", "contracts", "rules", "signature",
     "encoders", "registry", "task", "nets", "data", "tasks", "splitting", "parts", "language",
-    "engine", "insight", "render", "commands", "cli", "__main__",
+    "engine", "insight", "colour", "render", "diff_text", "commands", "cli", "__main__",
 )  # fmt: skip
 ONLY_IN_FACTORIES = {"task", "nets", "data", "tasks"}
 CORE = tuple(f"engine.{name}" for name in ("loop", "checkpoint", "distributed", "ema"))
@@ -23,7 +23,7 @@ CORE_SEES = {
 }  # fmt: skip
 WITHOUT_TORCH = (
     "signature", "encoders", "registry", "splitting", "parts", "language", "cli", "render", "rules",
-    "commands",
+    "commands", "colour", "diff_text",
 )  # fmt: skip
 PARTS_IMPORT = {*sys.stdlib_module_names, "annotated_types", "pydantic", "pydantic_core", "runner"}
 MAY_PRINT = {"cli", "render"}

@@ -6,14 +6,16 @@ import json
 from runner import render
 from runner.language.dump import to_yaml
 from runner.language.load import load
-from runner.language.source import find
+from runner.language.source import text_of
 
 EXAMPLE = "runner show uav_fixed --resolved"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("recipe", metavar="RECIPE", help="a name, a path or a run folder")
+    parser.add_argument(
+        "recipe", metavar="RECIPE", help="a name, a path, a run folder or name@REVISION"
+    )
     parser.add_argument(
         "--resolved", action="store_true", help="with its base and all defaults filled in"
     )
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the recipe."""
     if not (arguments.resolved or arguments.set or arguments.json):
         loaded = load(arguments.recipe)
-        render.show(find(arguments.recipe).read_text(encoding="utf-8").rstrip("\n"))
+        render.show(text_of(arguments.recipe).rstrip("\n"))
         return 0
     loaded = load(arguments.recipe, sets=arguments.set)
     if arguments.json:

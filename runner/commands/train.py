@@ -2,22 +2,27 @@
 
 import argparse
 import os
+import secrets
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import render
 from runner.errors import Problem, RecipeError
 from runner.language.load import Loaded, load
-from runner.language.machine import read_machine
+from runner.language.machine import Machine, read_machine
 from runner.language.plugins import load_plugins
 
 if TYPE_CHECKING:
     from runner.engine.session import Session
 
 EXAMPLE = "runner train uav_fixed --set train.epochs=1"
+
+_OF_THE_RUN = ("data", "seed", "smoke", "plugin")
+"""What a run that is gone on with brings along."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +49,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="continue a run in its folder; 'auto' begins or continues --out",
     )
     parser.add_argument(
+        "--extend",
+        metavar="RUN",
+        help="go on from a run's last checkpoint under a longer plan, in a new folder",
+    )
+    parser.add_argument(
         "--machine", type=Path, metavar="FILE", help="machine profile (or RUNNER_MACHINE)"
     )
     parser.add_argument(
@@ -57,6 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and tell the story; the exit code says how it ended."""
+    if arguments.extend is not None:
+        return _extend(arguments)
     folder = _folder_to_resume(arguments)
     if folder is not None:
         return _resume(arguments, folder)
@@ -81,17 +93,18 @@ def _folder_to_resume(arguments: argparse.Namespace) -> Path | None:
     if arguments.resume is None:
         return None
     if arguments.resume != "auto":
-        _refuse_values(arguments, ("recipe", "data", "set", "seed", "smoke", "out", "plugin"))
+        place = f"--resume {arguments.resume}"
+        _refuse_values(arguments, place, (*_OF_THE_RUN, "recipe", "set", "out"))
         return Path(arguments.resume)
     if arguments.out is None:
         raise RecipeError(Problem("--resume auto", "", "needs --out DIR, the run's folder"))
     if arguments.recipe is None:
-        _refuse_values(arguments, ("data", "set", "seed", "smoke", "plugin"))
+        _refuse_values(arguments, "--resume auto", (*_OF_THE_RUN, "set"))
     out: Path = arguments.out
     return out if (out / "run.json").exists() else None
 
 
-def _refuse_values(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+def _refuse_values(arguments: argparse.Namespace, place: str, names: Sequence[str]) -> None:
     """Refuse values that a continued run would not follow."""
     values = {name: getattr(arguments, name) for name in names}
     given = [
@@ -99,7 +112,36 @@ def _refuse_values(arguments: argparse.Namespace, names: Sequence[str]) -> None:
     ]
     if given:
         message = f"continues the run as it was begun; leave out {', '.join(given)}"
-        raise RecipeError(Problem(f"--resume {arguments.resume}", "", message))
+        raise RecipeError(Problem(place, "", message))
+
+
+def _extend(arguments: argparse.Namespace) -> int:
+    """Begin a longer plan where a run stands, and train it; its learning rates come first."""
+    from runner.engine.extension import begin_extension, plan_extension
+    from runner.engine.folder import new_path, read_run
+
+    place = f"--extend {arguments.extend}"
+    _refuse_values(arguments, place, (*_OF_THE_RUN, "recipe", "resume"))
+    origin = Path(arguments.extend)
+    record = read_run(origin)
+    if record is None:
+        raise RecipeError(Problem(str(origin), "--extend", "holds no run; name a run folder"))
+    loaded = load(str(origin), sets=arguments.set)
+    plugins = [origin / "plugins" / name for name in record.plugins]
+    out: Path | None = arguments.out
+    # Of the processes of torchrun, the first writes the folder, and tells the others where.
+    if os.environ.get("RANK", "0") == "0":
+        extension = plan_extension(origin, loaded, arguments.set)
+        render.note(render.rates(extension.rates()))
+        runs = Path(_machine(arguments).runs).expanduser()
+        out = out or new_path(runs, loaded.name, datetime.now(UTC), secrets.token_hex(4))
+        begin_extension(extension, out, record.plugins)
+    return _train(arguments, loaded, plugins, dict(record.plugins), out, True)
+
+
+def _machine(arguments: argparse.Namespace) -> Machine:
+    profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
+    return read_machine(Path(profile) if profile else None)
 
 
 def _resume(arguments: argparse.Namespace, folder: Path) -> int:
@@ -143,7 +185,6 @@ def _train(
     from runner.engine.session import Request, Session
     from runner.insight.expectations import check_expectations
 
-    profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
     recipe = loaded.recipe
     scale = f"{loaded.name}: scale {loaded.scale}, data {recipe.root}, seed {recipe.train.seed}"
     if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun, one speaks
@@ -157,7 +198,7 @@ def _train(
         session = Session(
             Request(
                 loaded=loaded,
-                machine=read_machine(Path(profile) if profile else None),
+                machine=_machine(arguments),
                 out=out,
                 device=arguments.device,
                 plugins=plugins,
@@ -180,6 +221,8 @@ def _tell(session: "Session", *, is_quiet: bool) -> None:
         for event in session.events():
             if session.assembled is not None:
                 display.story.classes = session.assembled.data.spec.classes
+                # A run that is continued tells of no start.
+                display.story.steps = session.assembled.run.plan.steps
             display.tell(event)
     if session.folder is None:
         return

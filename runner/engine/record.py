@@ -33,6 +33,7 @@ class RunRecord:
         device: what was trained on, in words.
         data_fingerprint: of the files that were read.
         measured: figures of the training split that the recipe took ``from_data``.
+        extended_from: ``run`` and ``step`` that a longer plan went on from.
         started, ended: ISO 8601, in UTC.
         state, reason, exit_code: how it is going, or how it ended.
         best: metric, value, step, checkpoint.
@@ -55,6 +56,7 @@ class RunRecord:
     device: str = ""
     data_fingerprint: str = ""
     measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    extended_from: Mapping[str, Any] | None = None
     started: str = ""
     ended: str | None = None
     state: State = "running"

@@ -1,13 +1,21 @@
 """Two recipes side by side: what changed and why, and what follows from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from runner.language.differences import Difference, differences
 from runner.language.facts import facts
 from runner.language.load import Loaded
+from runner.language.recipe import Recipe
 from runner.language.versions import groups_of
+
+_HARDLY = 0.2
+"""A batch that grows or shrinks by less than this share trains as before."""
+
+_BATCH = (("train", "batch_size"), ("train", "accumulate"))
+_RATES = "learning rate at"
+_RATE = (("schedule",), ("optimizer", "params", "lr"), ("train", "lr_scale"))
 
 
 @dataclass(frozen=True)
@@ -18,11 +26,13 @@ class Group:
         because: the reason; empty where the recipe gives none.
         expected: what its author claimed.
         differences: in the order of the recipe's keys.
+        notes: what of it changes nothing, or hardly anything.
     """
 
     because: str
     expected: Mapping[str, Any]
     differences: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,14 +56,6 @@ def compare(before: Loaded, after: Loaded) -> Comparison:
     found = differences(before.recipe, after.recipe)
     extends = after.source.chain[-2:-1] == before.source.chain[-1:]
     by_group = groups_of(after, found) if extends else {-1: found}
-    changes = after.recipe.changes
-    groups = [
-        Group(changes[number].because, changes[number].expected, tuple(by_group[number]))
-        for number in sorted(by_group)
-        if number >= 0
-    ]
-    if by_group.get(-1):
-        groups.append(Group("", {}, tuple(by_group[-1])))
     earlier = {fact.name: fact.value for fact in facts(before.recipe)}
     later = {fact.name: fact.value for fact in facts(after.recipe)}
     consequences = tuple(
@@ -61,4 +63,43 @@ def compare(before: Loaded, after: Loaded) -> Comparison:
         for name in dict.fromkeys((*earlier, *later))
         if earlier.get(name) != later.get(name)
     )
+    groups = []
+    # What no group explains has the number -1 and comes last.
+    for number in sorted(by_group, key=lambda number: (number < 0, number)):
+        change = after.recipe.changes[number] if number >= 0 else None
+        because, expected = (change.because, change.expected) if change else ("", {})
+        notes = notes_on(by_group[number], before.recipe, after.recipe, later, consequences)
+        if by_group[number]:
+            groups.append(Group(because, expected, tuple(by_group[number]), notes))
     return Comparison(before.name, after.name, tuple(groups), consequences)
+
+
+def notes_on(
+    found: Sequence[Difference],
+    before: Recipe,
+    after: Recipe,
+    facts_after: Mapping[str, str],
+    consequences: Sequence[tuple[str, str, str]],
+) -> tuple[str, ...]:
+    """Return what of a group of differences changes nothing, or hardly anything.
+
+    Args:
+        found: the group's differences.
+        before, after: the recipes.
+        facts_after: what follows from the second.
+        consequences: what of it differs from the first.
+    """
+    keys = [each.key for each in found]
+    notes = []
+    if any(key in _BATCH for key in keys):
+        old, new = (each.train.batch_size * each.train.accumulate for each in (before, after))
+        if old == new:
+            notes.append(f"the effective batch stays {old}: nothing changes for the optimizer")
+        elif abs(new / old - 1) < _HARDLY:
+            notes.append(f"hardly a change: effective batch {old} -> {new} ({new / old - 1:+.0%})")
+    if keys and all(any(key[: len(each)] == each for each in _RATE) for key in keys):
+        rates = {name: text for name, text in facts_after.items() if name.startswith(_RATES)}
+        is_known = not any("depends" in text for text in rates.values())
+        if rates and is_known and not rates.keys() & {name for name, _, _ in consequences}:
+            notes.append("the learning rate stays the same at every quarter of the training")
+    return tuple(notes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from runner.errors import Problem, RecipeError
 from runner.language.document import Place
 from runner.language.overlay import Source, overlay, swaps_part
+from runner.language.plugins import load_plugins_of_run
 from runner.language.recipe import (
     Recipe,
     Scale,
@@ -51,7 +53,7 @@ class Loaded:
         """Whether the recipe is run as written, on the embedded sample, or for a smoke test."""
         return self.recipe.scale
 
-    @property
+    @cached_property
     def recipe_fingerprint(self) -> str:
         """Of the recipe as written."""
         return fingerprint_of_meaning(self.written)
@@ -74,9 +76,8 @@ def load(
     data: str | None = None,
     seed: int | None = None,
     is_smoke: bool = False,
-    read_source: Source | None = None,
 ) -> Loaded:
-    """Load a recipe by name, path or run folder.
+    """Load a recipe by name, path, run folder, or name at a revision of git.
 
     Args:
         reference: what the user typed.
@@ -84,11 +85,9 @@ def load(
         data: the data's root, in place of the recipe's.
         seed: in place of the recipe's.
         is_smoke: lay the ``smoke`` block over it.
-        read_source: read already, when it does not come from the disk.
     Raises: RecipeError: every problem, each with the file and line to mend.
     """
-    path = find(reference)
-    source = read_source or read(path)
+    name, source = _read_reference(reference)
     texts = list(sets)
     if data == "":
         message = "is empty; name the data's folder, or . for the one you are in"
@@ -99,7 +98,6 @@ def load(
         texts.append(f"train.seed={seed}")
     own_sets = assignments(texts)
     is_flat = "name" in source.own
-    name = str(source.own["name"]) if is_flat else path.stem
     _check_blocks(source)
     written = check(source)
     scaled = source if is_flat else _scaled(source, own_sets, is_smoke)
@@ -156,7 +154,7 @@ def _scaled(source: Source, own_sets: Sequence[Source], is_smoke: bool) -> Sourc
 
 
 def _laid_over(source: Source, blocks: Sequence[Scale]) -> Source:
-    scenario_root = read(source.chain[0]) if len(source.chain) > 1 else source
+    scenario_root = read(source.chain[0], source.revision) if len(source.chain) > 1 else source
     scaled = source
     for name in blocks:
         block = source.data.get(name)
@@ -187,10 +185,32 @@ def _block_source(source: Source, name: str, kept: Any) -> Source:
 
 def load_written(reference: str) -> Loaded:
     """Load a recipe as its file says, without overlays: for ``validate``, ``show``, ``diff``."""
-    path = find(reference)
-    source = read(path)
+    return _as_written(*_read_reference(reference))
+
+
+def load_base(loaded: Loaded) -> Loaded | None:
+    """Load, as written and of the same revision, the recipe that another extends."""
+    if len(loaded.source.chain) < 2:
+        return None
+    path, revision = loaded.source.chain[-2], loaded.source.revision
+    return _as_written(path.stem, read(path, revision))
+
+
+def _read_reference(reference: str) -> tuple[str, Source]:
+    """Read what the user named; a run's own parts come first, as its recipe names them."""
+    path, revision = find(reference)
+    if Path(reference).is_dir():
+        load_plugins_of_run(Path(reference))
+    source = read(path, revision)
+    if "name" in source.own:
+        return str(source.own["name"]), source
+    return revision.name(path) if revision else path.stem, source
+
+
+def _as_written(name: str, source: Source) -> Loaded:
     _check_blocks(source)
-    return _loaded(path, source, check(source))
+    recipe = check(source)
+    return Loaded(name, recipe, recipe, source)
 
 
 def load_at_every_scale(reference: str) -> Loaded:
@@ -201,8 +221,7 @@ def load_at_every_scale(reference: str) -> Loaded:
 
     Raises: RecipeError: the problems of all of them.
     """
-    path = find(reference)
-    source = read(path)
+    name, source = _read_reference(reference)
     is_root, is_flat = len(source.chain) == 1, "name" in source.own
     sources = [source]
     if is_root and not is_flat:
@@ -218,12 +237,7 @@ def load_at_every_scale(reference: str) -> Loaded:
             problems |= dict.fromkeys(error.problems)
     if problems:
         raise RecipeError(problems)
-    return _loaded(path, source, recipes[0])
-
-
-def _loaded(path: Path, source: Source, recipe: Recipe) -> Loaded:
-    name = str(source.own["name"]) if "name" in source.own else path.stem
-    return Loaded(name, recipe, recipe, source)
+    return Loaded(name, recipes[0], recipes[0], source)
 
 
 def is_published(path: Path) -> bool:

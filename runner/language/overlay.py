@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.errors import Problem
 from runner.language.document import Key, Place, dotted
+from runner.language.revisions import Revision
 
 _EITHER_OR: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"epochs"}), frozenset({"steps"}), frozenset({"fraction"})),
@@ -24,12 +25,15 @@ class Source:
         data: mappings, lists and scalars.
         places: where each key was written; keys of a base keep their base's place.
         chain: the file of each recipe it was merged from, the root first.
+        own: what the last of them says itself.
+        revision: of git that they were read from; the files as they are where None.
     """
 
     data: dict[str, Any]
     places: dict[Key, Place]
     chain: tuple[Path, ...] = ()
     own: Mapping[str, Any] = field(default_factory=dict)
+    revision: Revision | None = None
 
     def place(self, key: Key) -> Place:
         """Return the line of ``key``, or of its nearest written ancestor."""
@@ -89,7 +93,7 @@ def overlay(base: Source, above: Source) -> Source:
         }
 
     data = merge(base.data, above.data, ())
-    return Source(data, {**places, **above.places, (): base.places[()]}, base.chain, base.own)
+    return replace(base, data=data, places={**places, **above.places, (): base.places[()]})
 
 
 def _is_superseded(name: str, own: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import re
 import sys
 import traceback
@@ -104,11 +105,63 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _run(file: Path, digest: str) -> list[Problem]:
-    file = file.resolve()
+def load_plugins_of_run(folder: Path) -> None:
+    """Load the own parts that a run keeps beside its recipe; nothing where it has none.
+
+    Two runs may keep different states of one file: the parts of the one loaded last hold, and
+    recipes that were checked before keep theirs.
+
+    Raises: RecipeError: a file is not what the run began with, or cannot be run.
+    """
+    kept = _kept_plugins(folder)
+    problems = []
+    for name, digest in kept.items():
+        file = folder / "plugins" / name
+        if Path(name).name != name or not file.is_file() or _sha256(file) != digest:
+            message = "was changed since the run began; restore it, or begin a new run"
+            problems.append(Problem(str(file), "--plugin", message))
+    if problems:
+        raise RecipeError(problems)
+    for name, digest in kept.items():
+        _forget_others(Path(name).stem, digest)
+    if kept:
+        load_plugins([folder / "plugins" / name for name in kept])
+
+
+def _kept_plugins(folder: Path) -> dict[str, str]:
+    file = folder / "run.json"
+    try:
+        record = json.loads(file.read_bytes())
+        kept: dict[str, str] = dict(record.get("plugins", {}))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise RecipeError(Problem(str(file), "", "is no record of a run; name another")) from error
+    return kept
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _forget_others(stem: str, digest: str) -> None:
+    """Forget the parts of another file of this name, loaded earlier in this process."""
+    prefix, name = f"{_MODULE}{stem}_", _module_name(stem, digest)
+    for module in [each for each in sys.modules if each.startswith(prefix) and each != name]:
+        del sys.modules[module]
+        for registry in KINDS.values():
+            registry.forget(module)
+
+
+def _module_name(stem: str, digest: str) -> str:
     # The name holds the content's hash: the same file is not run twice in one process, and
     # loader workers that unpickle its classes find the module again.
-    name = f"{_MODULE}{file.stem}_{digest[:12]}"
+    return f"{_MODULE}{stem}_{digest[:12]}"
+
+
+def _run(file: Path, digest: str) -> list[Problem]:
+    file = file.resolve()
+    name = _module_name(file.stem, digest)
     if name in sys.modules:
         return []
     spec = importlib.util.spec_from_file_location(name, file)

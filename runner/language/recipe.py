@@ -30,9 +30,6 @@ from runner.registry import (
     suggestion,
 )
 
-SCHEMA = 1
-"""The format of recipe files that this code reads and writes."""
-
 Scale = Literal["full", "sample", "smoke"]
 Positive = Annotated[int, Field(gt=0)]
 
@@ -277,16 +274,23 @@ def dump_rule(rule: Rule) -> dict[str, Any]:
 _PROSE = ("name", "version", "extends", "summary", "changes", "observed", "allow")
 
 
-def fingerprint_of_meaning(recipe: Recipe) -> str:
-    """Return twelve hex digits that change with every value of the recipe as published.
+def meaning(recipe: Recipe) -> dict[str, Any]:
+    """Return every value of the recipe as published, defaults filled in.
 
-    Prose, the data's root and the seed are left out: they do not change what the recipe says.
+    Prose, the file's format, the data's root and the seed are left out: they do not change what the
+    recipe says.
     """
-    data = {key: value for key, value in recipe.dump().items() if key not in _PROSE}
+    left_out = (*_PROSE, "schema")
+    data = {key: value for key, value in recipe.dump().items() if key not in left_out}
     data["train"] = {key: value for key, value in data["train"].items() if key != "seed"}
     params = {key: value for key, value in data["data"]["params"].items() if key != "root"}
     data["data"] = {**data["data"], "params": params}
-    return _digest(data)
+    return data
+
+
+def fingerprint_of_meaning(recipe: Recipe) -> str:
+    """Return twelve hex digits that change with every value of the recipe as published."""
+    return _digest(meaning(recipe))
 
 
 def fingerprint_of_run(recipe: Recipe, plugins: Mapping[str, str]) -> str:

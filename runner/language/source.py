@@ -1,6 +1,7 @@
 """Read a recipe over the recipes that it extends, with the place of every key."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,10 +11,13 @@ from runner.errors import Problem, RecipeError
 from runner.language.document import LARGEST_BYTES, Document, Key, Place, parse, parse_value
 from runner.language.folders import published, published_folder
 from runner.language.overlay import Source, overlay, without
+from runner.language.revisions import Revision, open_revision
+from runner.language.upgrades import upgraded
 from runner.registry import suggestion
 
 __all__ = [
     "OWN_KEYS", "assignments", "find", "published", "published_folder", "read",
+    "shown_path", "text_of",
 ]  # fmt: skip
 
 OWN_KEYS = ("name", "version", "summary", "changes", "observed", "allow")
@@ -23,20 +27,30 @@ OWN_KEYS = ("name", "version", "summary", "changes", "observed", "allow")
 _NOT_SET = (*OWN_KEYS, "extends", "schema", "scenario", "scale", "sample", "smoke")
 
 
-def find(reference: str) -> Path:
-    """Return the file that a recipe's name or path means.
+def find(reference: str) -> tuple[Path, Revision | None]:
+    """Return the file that a recipe's name or path means, and the revision to read it from.
 
     Raises: RecipeError: there is none; the nearest published name is suggested.
     """
+    if any(len(part.encode()) > 255 for part in Path(reference).parts):
+        message = "no file has so long a name; name a recipe, or the path of one"
+        raise RecipeError(Problem(reference[:40] + "...", "", message))
+    if "@" in reference and not Path(reference).exists():
+        return _find_revision(reference)
+    return _find_file(reference), None
+
+
+def _find_revision(reference: str) -> tuple[Path, Revision]:
+    name, _, text = reference.partition("@")
+    if not re.fullmatch(r"\w[\w-]*", name):
+        message = "only the name of a published recipe takes @REVISION, as in uav_fixed@HEAD~3"
+        raise RecipeError(Problem(reference, "", message))
+    folder = published_folder()
+    return folder / f"{name}.yaml", open_revision(folder, text, reference)
+
+
+def _find_file(reference: str) -> Path:
     path = Path(reference)
-    if any(len(part.encode()) > 255 for part in path.parts):
-        raise RecipeError(
-            Problem(
-                reference[:40] + "...",
-                "",
-                "no file has so long a name; name a recipe, or the path of one",
-            )
-        )
     if path.is_dir() and (path / "recipe.yaml").is_file():
         return path / "recipe.yaml"
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
@@ -54,38 +68,46 @@ def find(reference: str) -> Path:
     )
 
 
-def read(path: Path, *, read_text: Callable[[Path], str] | None = None) -> Source:
+def text_of(reference: str) -> str:
+    """Return the text of the file that a recipe's name or path means.
+
+    Raises: RecipeError: there is none, or it is no text.
+    """
+    path, revision = find(reference)
+    return revision.read_text(path) if revision else _text_of(path)
+
+
+def read(path: Path, revision: Revision | None = None) -> Source:
     """Read ``path``, merged over the recipes that it extends.
 
     Args:
         path: of the recipe.
-        read_text: how to read a file, in place of the disk: a git revision, say.
+        revision: to read it, and all that it extends, from; the disk where None.
     Raises: RecipeError: no such file, not a recipe, ``extends`` in a circle or out of its folder.
     """
-    return _read(path, read_text or _text_of, ())
+    return _read(path, revision, ())
 
 
-def _read(path: Path, read_text: Callable[[Path], str], above: tuple[Path, ...]) -> Source:
-    shown = _shown(path)
-    document = _parsed(read_text(path), shown)
+def _read(path: Path, revision: Revision | None, above: tuple[Path, ...]) -> Source:
+    shown = revision.shown(path) if revision else shown_path(path)
+    document = _parsed(revision.read_text(path) if revision else _text_of(path), shown)
     if not isinstance(document.data, dict):
-        raise RecipeError(
-            Problem(
-                f"{shown}:1",
-                "",
-                "a recipe is a mapping of keys to values; write extends: uav_fixed, say",
-            )
-        )
-    own = Source(
-        document.data, {(): Place(shown, 1), **document.places}, (path,), dict(document.data)
-    )
+        message = "a recipe is a mapping of keys to values; write extends: uav_fixed, say"
+        raise RecipeError(Problem(f"{shown}:1", "", message))
+    places = {(): Place(shown, 1), **document.places}
+    own = Source(document.data, places, (path,), revision=revision)
+    try:
+        data = upgraded(document.data)
+    except ValueError as error:
+        raise RecipeError(own.problem(("schema",), str(error))) from None
+    own = replace(own, data=data, own=dict(data))
     if "extends" not in own.data:
         return own
     base = _base(own, path)
     if base.resolve() in {each.resolve() for each in (*above, path)}:
         circle = " -> ".join(each.stem for each in (*above, path, base))
         raise RecipeError(own.problem(("extends",), f"goes in a circle: {circle}; extend another"))
-    below = _read(base, read_text, (*above, path))
+    below = _read(base, revision, (*above, path))
     merged = overlay(_inherited(below), without(own, ("extends",)))
     # What is missing altogether is missing from this file, not from its base.
     places = {**merged.places, (): own.places[()]}
@@ -108,6 +130,8 @@ def _base(own: Source, path: Path) -> Path:
                 "(mine.yaml)",
             )
         )
+    if own.revision is not None:
+        return path.with_name(name if Path(name).suffix in (".yaml", ".yml") else f"{name}.yaml")
     if Path(name).suffix in (".yaml", ".yml"):
         base = path.parent / name
         if not base.is_file():
@@ -124,7 +148,7 @@ def _base(own: Source, path: Path) -> Path:
             )
         return base
     try:
-        return find(name)
+        return _find_file(name)
     except RecipeError as error:
         raise RecipeError(own.problem(("extends",), error.problems[0].message)) from None
 
@@ -134,7 +158,7 @@ def _inherited(base: Source) -> Source:
 
 
 def _text_of(path: Path) -> str:
-    shown = _shown(path)
+    shown = shown_path(path)
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise RecipeError(
@@ -158,7 +182,8 @@ def _text_of(path: Path) -> str:
         ) from error
 
 
-def _shown(path: Path) -> str:
+def shown_path(path: Path) -> str:
+    """Return a file as the user would name it."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -3,7 +3,10 @@
 from runner.errors import Problem
 from runner.language.differences import Difference, differences
 from runner.language.document import Key, dotted
-from runner.language.load import Loaded, is_published, load_written
+from runner.language.load import Loaded, is_published, load_base
+
+TO_FILL_IN = "FILL IN"
+"""What ``runner promote`` writes where only the author knows what to say."""
 
 
 def check_published(loaded: Loaded) -> list[Problem]:
@@ -18,13 +21,28 @@ def check_published(loaded: Loaded) -> list[Problem]:
     problems = []
     if loaded.recipe.version is None:
         problems.append(source.problem(("version",), "is required of a published recipe"))
-    if len(source.chain) == 1:
+    problems += _unsaid(loaded)
+    base = load_base(loaded)
+    if base is None:
         if loaded.recipe.changes:
             message = "there is no base to differ from; remove it, or extend one"
             problems.append(source.problem(("changes",), message))
         return problems
-    base = load_written(str(source.chain[-2]))
     return problems + _uncovered(loaded, differences(base.recipe, loaded.recipe))
+
+
+def _unsaid(loaded: Loaded) -> list[Problem]:
+    """Return what ``runner promote`` left to its author."""
+    texts: dict[Key, tuple[str, str]] = {
+        ("changes", number, "because"): (change.because, "say why these keys differ")
+        for number, change in enumerate(loaded.recipe.changes)
+    }
+    texts[("summary",)] = (loaded.recipe.summary, "say what the recipe is in one sentence")
+    return [
+        loaded.source.problem(key, f"is still to be filled in: {cure}")
+        for key, (text, cure) in texts.items()
+        if text.startswith(TO_FILL_IN)
+    ]
 
 
 def groups_of(loaded: Loaded, found: list[Difference]) -> dict[int, list[Difference]]:

@@ -13,7 +13,7 @@ from runner.nets.normalisation import with_group_norm
 from runner.nets.pretrained import load_encoder, no_weights
 from runner.registry import suggestion
 
-SHARPNESS = 10.0
+SHARPNESS = 40.0
 """Factor of the heatmap's logits: a mean is at a place only once almost all weight is there."""
 
 REGRESSION_GRID = 8
@@ -81,8 +81,8 @@ class HeatmapHead(nn.Module):
         self.hidden = nn.Conv2d(channels + 2, hidden, 1)
         self.context = nn.Linear(hidden, hidden)
         self.heatmap_head = nn.Conv2d(hidden, 1, 1)
-        # Nearly even at first: a map that begins with peaks teaches only the cells that have one.
-        nn.init.normal_(self.heatmap_head.weight, std=0.02)
+        # Even at first: a map that begins with peaks teaches only the cells that have one.
+        nn.init.zeros_(self.heatmap_head.weight)
         self.done_head = nn.Linear(2 * hidden, 1)
 
     def forward(self, features: Tensor) -> Pointed:

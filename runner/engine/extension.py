@@ -1,0 +1,247 @@
+"""Begin a longer plan where another run stands, in a folder of its own.
+
+The new folder is what an interrupted run of the new plan would have left, so that the rest is an
+ordinary resume: its checkpoints carry the new fingerprint, its events tell of the new plan.
+"""
+
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runner.contracts import Horizon, Progress
+from runner.engine import checkpoint
+from runner.engine.folder import RunFolder, RunRecord, refuse_used
+from runner.engine.history import without_improvement
+from runner.engine.journal import machine_error, read_events
+from runner.engine.provenance import git_state, packages
+from runner.errors import DataError, Problem, RecipeError
+from runner.language.dump import to_yaml
+from runner.language.load import Loaded
+from runner.language.recipe import Recipe
+
+QUARTERS = (0.25, 0.5, 0.75, 1.0)
+MAY_CHANGE = (
+    *("train.epochs", "train.steps", "train.compress_to_steps", "train.evaluate_every"),
+    *("train.early_stopping", "train.lr_scale", "train.clip_norm", "train.log_every"),
+    *("train.panels", "schedule", "monitor", "health", "expect", "metrics"),
+)
+"""What a checkpoint does not hold: with other values here its state still fits."""
+
+
+@dataclass(frozen=True)
+class Extension:
+    """A new plan for what another run has trained.
+
+    Attributes:
+        origin: the other run's folder.
+        record: its ``run.json``.
+        before, after: its recipe, and that of the new plan.
+        state: of its last checkpoint.
+        steps_per_epoch: of both plans.
+        overrides: the ``--set`` texts of the new plan.
+    """
+
+    origin: Path
+    record: RunRecord
+    before: Recipe
+    after: Loaded
+    state: Mapping[str, Any]
+    steps_per_epoch: int
+    overrides: tuple[str, ...]
+
+    @property
+    def done(self) -> int:
+        """Steps of the last checkpoint."""
+        return int(self.state["step"])
+
+    @property
+    def steps(self) -> int:
+        """Steps of the new plan in all."""
+        return _lengths(self.after.recipe, self.steps_per_epoch)[0]
+
+    def rates(self) -> list[tuple[int, float | None, float]]:
+        """Return steps, and the learning rates there of the old plan and of the new.
+
+        The first is the step to go on from; where the old plan has ended its rate is None.
+        """
+        monitored = tuple((epoch, value) for epoch, value in self.state["memory"]["monitored"])
+        rest = self.steps - self.done
+        quarters = (self.done + round(rest * quarter) - 1 for quarter in QUARTERS)
+        steps = sorted({self.done, *quarters} - set(range(self.done)))
+        old_steps = _lengths(self.before, self.steps_per_epoch)[0]
+
+        def rate(recipe: Recipe, step: int) -> float:
+            return _rate(recipe, self.steps_per_epoch, step, monitored)
+
+        before = [rate(self.before, s) if s < old_steps else None for s in steps]
+        # What the last step was trained with tells how the new plan goes on from it.
+        before[0] = rate(self.before, min(self.done, old_steps) - 1)
+        after = [rate(self.after.recipe, step) for step in steps]
+        return list(zip(steps, before, after, strict=True))
+
+
+def plan_extension(origin: Path, after: Loaded, overrides: Sequence[str]) -> Extension:
+    """Read a run's last checkpoint and check that the new plan can go on from it.
+
+    Args:
+        origin: the run's folder.
+        after: its recipe under the ``--set`` of the new plan.
+        overrides: these texts.
+
+    Raises:
+        RecipeError: the new plan is no longer than what is done, ends at once, or changes what
+            the checkpoint's state depends on.
+        FolderInUse: the run is under way.
+        DataError, MachineError: its folder is damaged.
+    """
+    refused = [text for text in overrides if not _may_change(text)]
+    if refused:
+        message = f"cannot change in mid-training; what can: {', '.join(MAY_CHANGE)}"
+        raise RecipeError(Problem(f"--set {text}", "", message) for text in refused)
+    with RunFolder.resume(origin) as folder:
+        record = folder.run
+        loaded = checkpoint.load(folder.checkpoints)
+        started = [e for e in read_events(folder.journal.events_path) if e["type"] == "started"]
+    if loaded is None or not started:
+        message = "holds no checkpoint yet; train it further before a longer plan"
+        raise DataError(Problem(str(origin), "--extend", message))
+    extension = Extension(
+        origin=origin,
+        record=record,
+        before=after.written,
+        after=after,
+        state=loaded.state,
+        steps_per_epoch=int(started[0]["steps_per_epoch"]),
+        overrides=tuple(overrides),
+    )
+    _check_length(extension)
+    return extension
+
+
+def _may_change(text: str) -> bool:
+    key = text.partition("=")[0]
+    return any(key == each or key.startswith(f"{each}.") for each in MAY_CHANGE)
+
+
+def _check_length(extension: Extension) -> None:
+    """Refuse a plan that would be at its end before its first step."""
+    place = f"--extend {extension.origin}"
+    if extension.steps <= extension.done:
+        message = (
+            f"the new plan has {extension.steps} steps and {extension.done} are done "
+            f"({extension.steps_per_epoch} in an epoch); set train.epochs or train.steps higher"
+        )
+        raise RecipeError(Problem(place, "train", message))
+    recipe = extension.after.recipe
+    stopping = recipe.train.early_stopping
+    if stopping is None:
+        return
+    values = [value for _, value in extension.state["memory"]["monitored"]]
+    since = without_improvement(values, recipe.monitor.mode, stopping.min_delta)
+    if since >= stopping.patience:
+        message = (
+            f"{recipe.monitor.metric} has not improved for {since} evaluations, so that early "
+            "stopping ends the new plan at once; give it more patience, or set it to null"
+        )
+        raise RecipeError(Problem(place, "train.early_stopping", message))
+
+
+def begin_extension(extension: Extension, out: Path, plugins: Mapping[str, str]) -> None:
+    """Write the folder of the new plan, whole or not at all; a resume of it trains.
+
+    Args:
+        extension: what to go on from.
+        out: the folder; new or empty.
+        plugins: own parts by file name, with their sha256.
+    Raises: RecipeError: ``out`` is used. MachineError: it cannot be written.
+    """
+    refuse_used(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        pending = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise machine_error(error, out) from error
+    try:
+        fingerprint = extension.after.run_fingerprint(plugins)
+        kept = [extension.origin / "plugins" / name for name in plugins]
+        recipe = to_yaml(extension.after.flat())
+        record = _record(extension, fingerprint)
+        RunFolder.create(pending / "run", record, recipe, kept).close()
+        _copy_checkpoints(extension, pending / "run" / "checkpoints", fingerprint)
+        _copy_story(extension, pending / "run")
+        (pending / "run").replace(out)
+    except OSError as error:
+        raise machine_error(error, out) from error
+    finally:
+        shutil.rmtree(pending)
+
+
+def _record(extension: Extension, fingerprint: str) -> RunRecord:
+    revision, is_dirty = git_state(Path.cwd())
+    old = extension.record
+    return replace(
+        old,
+        id=secrets.token_hex(4),
+        run_fingerprint=fingerprint,
+        overrides=(*old.overrides, *extension.overrides),
+        extended_from={"run": old.id, "step": extension.done},
+        git_revision=revision,
+        is_dirty=is_dirty,
+        packages=packages(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        ended=None,
+        state="preempted",
+        reason=f"begun from step {extension.done} of {extension.origin}",
+        exit_code=None,
+        expectations=[],
+    )
+
+
+def _copy_checkpoints(extension: Extension, folder: Path, fingerprint: str) -> None:
+    """Write the best and the last checkpoint under the new plan's fingerprint."""
+    old = extension.origin / "checkpoints"
+    best = checkpoint.load(old, "best") if (old / "best").is_file() else None
+    is_last = best is None or best.step >= extension.done
+    if best is not None and not is_last:
+        state = {**best.state, "run_fingerprint": fingerprint}
+        checkpoint.save(folder, state, best.step, is_best=True)
+    state = {**extension.state, "run_fingerprint": fingerprint}
+    checkpoint.save(folder, state, extension.done, is_best=best is not None and is_last)
+
+
+def _copy_story(extension: Extension, folder: Path) -> None:
+    """Keep what the other run told; the first line speaks of the new plan."""
+    steps = extension.steps
+    lines = []
+    for record in read_events(extension.origin / "events.jsonl"):
+        if record["type"] == "started":
+            record |= {"steps": steps, "epochs": steps / extension.steps_per_epoch}
+        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+    (folder / "events.jsonl").write_text("".join(lines), encoding="utf-8")
+    if (extension.origin / "panels").is_dir():
+        shutil.copytree(extension.origin / "panels", folder / "panels")
+
+
+def _lengths(recipe: Recipe, steps_per_epoch: int) -> tuple[int, int]:
+    """Return the steps of a plan, and those of the plan as written, before compression."""
+    train = recipe.train
+    written = train.steps if train.steps is not None else (train.epochs or 0) * steps_per_epoch
+    return min(written, train.compress_to_steps or written), written
+
+
+def _rate(
+    recipe: Recipe, steps_per_epoch: int, step: int, monitored: tuple[tuple[float, float], ...]
+) -> float:
+    steps, written = _lengths(recipe, steps_per_epoch)
+    params: Any = recipe.optimizer.params
+    initial = float(params.lr)
+    horizon = Horizon(written, written / steps_per_epoch, initial, recipe.monitor.mode)
+    at = step * written / steps
+    progress = Progress(at, at / steps_per_epoch, step / steps, monitored)
+    return float(initial * recipe.schedule.build(horizon)(progress) * recipe.train.lr_scale)

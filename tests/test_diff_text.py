@@ -1,0 +1,122 @@
+"""A diff reads well on any width, with colour or without, and as a comment on a pull request."""
+
+import re
+
+import pytest
+
+from runner.cli import main
+from runner.colour import paint, paint_for, plain
+from runner.diff_text import as_markdown, comparison
+from runner.language.diff import Comparison, Group, compare
+from runner.language.differences import Difference
+from runner.language.load import load_written
+
+
+@pytest.fixture(scope="module")
+def found() -> Comparison:
+    return compare(load_written("uav_baseline"), load_written("uav_fixed"))
+
+
+def one(*differences: Difference, because: str = "a reason", notes: tuple[str, ...] = ()):
+    return Comparison("a", "b", (Group(because, {}, differences, notes),), ())
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_no_line_is_wider_than_asked_for(found, width):
+    assert max(map(len, comparison(found, width=width).splitlines())) <= width
+
+
+def test_consequences_stand_side_by_side_or_below_each_other(found):
+    assert re.search(r"(?m)^effective batch +16 +18 +\+12%$", comparison(found, width=100))
+    assert "  effective batch\n    16 -> 18 +12%" in comparison(found, width=40)
+
+
+def test_swapped_part_has_its_two_sides(found):
+    lines = comparison(found, width=100).splitlines()
+    at = lines.index("   schedule:")
+    assert lines[at + 1].startswith('     - cosine(duration {"epochs": 20.0}')
+    assert any(line.startswith("     + cosine_warm_restarts(") for line in lines[at:])
+
+
+def test_added_and_removed_keys_say_so():
+    text = comparison(one(Difference(("x",), "added", None, 1), Difference(("y",), "removed", 2)))
+    assert "x: not there -> 1" in text
+    assert "y: 2 -> not there" in text
+
+
+def test_colour_changes_no_letter(found):
+    plain_text, painted = comparison(found), comparison(found, paint=paint)
+    assert painted != plain_text
+    assert re.sub(r"\x1b\[\d+m", "", painted) == plain_text
+
+
+class Terminal:
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_is_for_terminals_that_want_it(monkeypatch, tmp_path):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert paint_for(Terminal()) is paint
+    with (tmp_path / "file").open("w") as file:
+        assert paint_for(file) is plain
+    monkeypatch.setenv("TERM", "dumb")
+    assert paint_for(Terminal()) is plain
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert paint_for(Terminal()) is plain
+
+
+def notes(text: str, tmp_path) -> tuple[str, ...]:
+    draft = tmp_path / "mine.yaml"
+    draft.write_text(f"extends: uav_fixed\n{text}")
+    [group] = compare(load_written("uav_fixed"), load_written(str(draft))).groups
+    return group.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("train: {batch_size: 9, accumulate: 2}", "the effective batch stays 18"),
+        ("train: {batch_size: 5, accumulate: 4}", "hardly a change: effective batch 18 -> 20"),
+        ("schedule: {params: {multiplier: 2, warmup_start_factor: 0.5}}", "stays the same"),
+    ],
+)
+def test_change_that_changes_nothing_is_marked(text, note, tmp_path):
+    [said] = notes(text, tmp_path)
+    assert note in said
+
+
+@pytest.mark.parametrize("text", ["train: {batch_size: 12}", "schedule: {params: {multiplier: 3}}"])
+def test_change_that_matters_is_not_marked(text, tmp_path):
+    assert notes(text, tmp_path) == ()
+
+
+def test_markdown_tells_reasons_values_and_consequences(found):
+    text = as_markdown(found)
+    assert text.startswith("### `uav_baseline` → `uav_fixed`\n")
+    assert re.search(r"\| `train.batch_size` +\| `4` +\| `6` +\|", text)
+    assert re.search(r"\| effective batch +\| 16 +\| 18 +\| \+12% +\|", text)
+    assert "> hardly a change" in text
+    assert text.count("\n**") == 4
+
+
+def test_markdown_of_a_stranger_stays_text():
+    value = Difference(("a|b",), "changed", "x|y", "``` `")
+    text = as_markdown(one(value, because="<img src=x> [click](http://x) *bold*\n# head"))
+    assert "<img" not in text.replace("\\<", "")
+    assert "\n# head" not in text
+    assert "\\[click\\]" in text
+    row = text.splitlines()[-1]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 4
+    assert '```` "``` `" ````' in row
+
+
+def test_diff_command_prints_markdown_and_no_colour_into_a_pipe(capsys):
+    assert main(["diff", "uav_baseline", "uav_fixed", "--markdown"]) == 0
+    assert capsys.readouterr().out.startswith("### ")
+    assert main(["diff", "uav_baseline", "uav_fixed"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    assert main(["diff", "uav_fixed", "uav_fixed", "--markdown"]) == 0
+    assert "No difference." in capsys.readouterr().out
