@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, get_args
 
 from pydantic import Field, model_validator
@@ -24,17 +25,20 @@ class Splits(Strict):
         default=None, description="share of the images that each split gets; needs seed"
     )
     seed: int | None = Field(default=None, ge=0, description="of the shuffle before fractions")
-    lists: dict[SplitName, str] | None = Field(
-        default=None, description="text file of each split that names an image a line"
+    lists: dict[SplitName, str | None] | None = Field(
+        default=None,
+        description="text file of each split that names an image a line; null takes a base's away",
     )
-    folders: dict[SplitName, str] | None = Field(
-        default=None, description="folder of each split: what {split} stands for in the patterns"
+    folders: dict[SplitName, str | None] | None = Field(
+        default=None,
+        description="folder of each split: what {split} stands for in the patterns; null takes a "
+        "base's away",
     )
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Splits:
         given = [kind for kind in (self.fractions, self.lists, self.folders) if kind is not None]
-        missing = [name for name in ("train", "val") if any(name not in kind for kind in given)]
+        missing = [name for name in ("train", "val") if any(not kind.get(name) for kind in given)]
         total = sum(self.fractions.values()) if self.fractions is not None else 1.0
         wrong = ""
         if len(given) != 1:
@@ -62,6 +66,7 @@ class Splits(Strict):
         return Folders(_ordered(self.folders))
 
 
-def _ordered(splits: dict[SplitName, T]) -> dict[str, T]:
+def _ordered(splits: Mapping[SplitName, T | None]) -> dict[str, T]:
     # Fractions are dealt out in turn: the order of writing must not decide who gets what.
-    return {str(name): splits[name] for name in SPLIT_NAMES if name in splits}
+    named = ((str(name), splits.get(name)) for name in SPLIT_NAMES)
+    return {name: value for name, value in named if value is not None}

@@ -9,9 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from runner.contracts import Data, DataContext
+from runner.data.splits import Lists
 from runner.errors import DataError, RecipeError
+from runner.parts.datasets.points import PointSplits
 from runner.registry import datasets
 
 # In each format the middles are whole numbers and a half, as a dot's pixel has them.
@@ -242,3 +245,11 @@ def test_the_same_content_in_two_splits_is_a_leak(folder):
     (folder / "v.txt").write_text("b\n")
     assert "has the content of" in said(folder, "json", splits=splits)[0]
     assert opened(folder, "json", splits=splits, allow_leak=True)
+
+
+def test_a_base_s_list_of_another_kind_is_taken_away_with_null():
+    mixed = {"train": "train.txt", "val": "train.txt", "test": "splits.json"}
+    with pytest.raises(ValidationError, match=r"splits.json is JSON.*test: null"):
+        PointSplits.model_validate({"lists": mixed})
+    rule = PointSplits.model_validate({"lists": mixed | {"test": None}}).rule()
+    assert rule == Lists({"train": "train.txt", "val": "train.txt"})

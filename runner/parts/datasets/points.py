@@ -2,80 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from runner.registry import Strict, datasets
+from runner.registry import datasets
+from runner.splitting import Splits
 
 if TYPE_CHECKING:
     from runner.contracts import Data, DataContext
-    from runner.data.splits import SplitRule
 
 Pixels = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
 GreyDeviation = Annotated[float, Field(gt=0, le=255)]
 Level = Annotated[int, Field(ge=0, le=255)]
-SplitName = Literal["train", "val", "test"]
-SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
-T = TypeVar("T")
 
 
-class PointSplits(Strict):
-    """Which split an image belongs to: exactly one of fractions, lists, folders."""
-
-    fractions: dict[SplitName, Annotated[float, Field(gt=0, lt=1)]] | None = Field(
-        default=None, description="share of the images that each split gets; needs seed"
-    )
-    seed: int | None = Field(default=None, ge=0, description="of the shuffle before fractions")
-    lists: dict[SplitName, str] | None = Field(
-        default=None,
-        description="text file of each split that names an image a line, or a JSON file that has "
-        "a list under the split's name",
-    )
-    folders: dict[SplitName, str] | None = Field(
-        default=None, description="folder of each split: what {split} stands for in the patterns"
-    )
+class PointSplits(Splits):
+    """Which split an image belongs to; lists may be JSON files with a list under each split."""
 
     @model_validator(mode="after")
-    def _is_one_kind(self) -> PointSplits:
-        given = [kind for kind in (self.fractions, self.lists, self.folders) if kind is not None]
-        missing = [name for name in ("train", "val") if any(name not in kind for kind in given)]
-        total = sum(self.fractions.values()) if self.fractions is not None else 1.0
-        is_json = [file.endswith(".json") for file in (self.lists or {}).values()]
-        wrong = ""
-        if len(given) != 1:
-            wrong = "write exactly one of fractions, lists, folders (null takes a base's away)"
-        elif missing:
-            wrong = f"there is no split {' and no split '.join(missing)}; name it"
-        elif (self.seed is None) != (self.fractions is None):
-            wrong = "seed belongs to fractions: write both or neither"
-        elif abs(total - 1) > 1e-6:
-            wrong = f"the fractions sum to {total:g}, not to 1; correct them"
-        elif any(is_json) and not all(is_json):
-            wrong = "lists are either all JSON or all text files; convert some"
-        if wrong:
-            raise PydanticCustomError("splits", "{reason}", {"reason": wrong})
+    def _lists_are_alike(self) -> PointSplits:
+        files = [file for file in (self.lists or {}).values() if file]
+        json_files = [file for file in files if file.endswith(".json")]
+        if json_files and len(json_files) < len(files):
+            reason = (
+                f"lists are all JSON or all text files, and {json_files[0]} is JSON; convert it, "
+                "or take a base's away with null (test: null)"
+            )
+            raise PydanticCustomError("splits", "{reason}", {"reason": reason})
         return self
-
-    def rule(self) -> SplitRule:
-        """Return it as the data room knows it."""
-        from runner.data.splits import Folders, Fractions, Lists
-
-        if self.fractions is not None:
-            assert self.seed is not None, "checked above"
-            return Fractions(_ordered(self.fractions), self.seed)
-        if self.lists is not None:
-            return Lists(_ordered(self.lists))
-        assert self.folders is not None, "checked above"
-        return Folders(_ordered(self.folders))
-
-
-def _ordered(splits: dict[SplitName, T]) -> dict[str, T]:
-    # Fractions are dealt out in turn: the order of writing must not decide who gets what.
-    return {str(name): splits[name] for name in SPLIT_NAMES if name in splits}
 
 
 @datasets.register
