@@ -59,7 +59,7 @@ class Plan:
         """Return the passes over the data done after so many steps."""
         return step / self.steps_per_epoch
 
-    def progress(self, step: int, monitored: tuple[tuple[float, float], ...] = ()) -> Progress:
+    def progress(self, step: float, monitored: tuple[tuple[float, float], ...] = ()) -> Progress:
         """Return how far the training is after so many steps, in the terms of the written plan."""
         written = step * self.written_steps / self.steps
         return Progress(written, written / self.steps_per_epoch, step / self.steps, monitored)
