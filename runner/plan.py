@@ -55,6 +55,13 @@ class Plan:
         """Samples of a full optimizer step."""
         return min(self.batch_size * self.accumulate, self.draws_per_epoch)
 
+    @property
+    def evaluations(self) -> int:
+        """Evaluations in all, that of the end included."""
+        whole = self.written_steps // self.evaluate_every_steps
+        last = -(-whole * self.evaluate_every_steps * self.steps // self.written_steps)
+        return min(self.steps, whole + (last < self.steps))
+
     def epoch(self, step: int) -> float:
         """Return the passes over the data done after so many steps."""
         return step / self.steps_per_epoch

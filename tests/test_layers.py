@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
     "errors", "events", "statistics", "surveys", "samples", "contracts", "rules", "plan",
     "signature", "encoders", "registry", "task", "nets", "data", "tasks", "splitting", "parts",
-    "language", "engine", "insight", "colour", "render", "diff_text", "commands", "cli", "__main__",
+    "language", "engine", "insight", "colour", "render", "diff_text", "explain_text",
+    "commands", "cli", "__main__",
 )  # fmt: skip
 ONLY_IN_FACTORIES = {"task", "nets", "data", "tasks"}
 CORE = tuple(f"engine.{name}" for name in ("loop", "checkpoint", "distributed", "ema"))
@@ -23,7 +24,7 @@ CORE_SEES = {
 }  # fmt: skip
 WITHOUT_TORCH = (
     "plan", "signature", "encoders", "registry", "splitting", "parts", "language", "cli", "render",
-    "rules", "commands", "colour", "diff_text",
+    "rules", "commands", "colour", "diff_text", "explain_text",
 )  # fmt: skip
 PARTS_IMPORT = {*sys.stdlib_module_names, "annotated_types", "pydantic", "pydantic_core", "runner"}
 MAY_PRINT = {"cli", "render"}
