@@ -1,8 +1,9 @@
 """A recipe explained, as text for a terminal."""
 
+import json
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.colour import Paint, plain
 from runner.render import table
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from runner.language.class_weights import WeightTable
     from runner.language.explain import Explanation
     from runner.language.loss_tables import LossTable
+    from runner.language.origins import Origin
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH = 60
@@ -153,6 +155,26 @@ def _losses(found: "LossTable", before: "LossTable | None", all_: "Explanation")
             is_rest = last >= found.edge_px
             which = f"every error beyond {first:.3g} px" + ("" if is_rest else f", to {last:.3g},")
         yield f"  {which} is pulled less than in {all_.base} ({_titled(before)})"
+
+
+def origin_of(found: "Origin", *, width: int = 100, paint: Paint = plain) -> str:
+    """Return a value, where it was written and who reads it."""
+    lines = textwrap.wrap(f"{found.key}: {_value(found.value)}", width, subsequent_indent="    ")
+    lines[0] = lines[0].replace(found.key, paint(found.key, "bold"), 1)
+    lines += _indented(found.description, 2, width)
+    for number, writing in enumerate(found.writings):
+        title = f"in place of {_value(writing.value)}, " if number else ""
+        text = f"{title}written in {writing.place}"
+        lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
+        lines += _indented(writing.because, 4, width)
+    if not found.writings:
+        lines.append(f"  written nowhere: the default of {found.reader}")
+    place = f", {found.place}" if found.place else ""
+    return "\n".join([*lines, f"  read by {found.reader}{place}"])
+
+
+def _value(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _titled(found: "LossTable") -> str:

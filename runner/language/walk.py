@@ -22,7 +22,6 @@ class Reading:
         part: the part whose factory takes it; None where the runner itself reads it.
         parameter: of the factory, or the field of the recipe.
         description: of that parameter; empty where it has none.
-        is_set: whether the recipe writes the parameter, so that it is no default.
         owner: the mapping that the parameter belongs to, where that is no part.
     """
 
@@ -30,7 +29,6 @@ class Reading:
     part: Part[Any] | None = None
     parameter: str = ""
     description: str = ""
-    is_set: bool = True
     owner: BaseModel | None = None
 
 
@@ -65,7 +63,7 @@ def reading_of(recipe: Recipe, key: Key) -> Reading | None:
     """Return the value at a key and who reads it; None where there is no such key."""
     reading: Reading | None = Reading(recipe)
     for name in key:
-        reading = _step(reading, str(name)) if reading else None
+        reading = reading_below(reading, str(name)) if reading else None
     return reading
 
 
@@ -83,17 +81,18 @@ def names_at(reading: Reading) -> list[str]:
     return [str(n) for n in range(len(value))] if isinstance(value, list | tuple) else []
 
 
-def _step(reading: Reading, name: str) -> Reading | None:
+def reading_below(reading: Reading, name: str) -> Reading | None:
+    """Return the value at a key of a value; None where there is no such key."""
     value = reading.value
     if name not in names_at(reading):
         return None
     if isinstance(value, Part):
         if name == "name":
-            return Reading(value.name, value, "", value_summary(value))
-        return Reading(value.params, value, "params")
+            return Reading(value.name, value, "", _summary(value))
+        return Reading(value.params, value, "", _summary(value))
     if isinstance(value, Rule):
         if name == "scale":
-            return Reading(value.scale, None, "scale", is_set="scale" in value.model_fields_set)
+            return Reading(value.scale, None, "scale")
         return _field(Reading(value.part.params, value.part), value.part.params, name)
     if isinstance(value, BaseModel):
         return _field(reading, value, name)
@@ -105,14 +104,12 @@ def _field(reading: Reading, model: BaseModel, name: str) -> Reading:
     field = next(each for each, _ in model if _written(model, each) == name)
     info = type(model).model_fields[field]
     own = reading.part is not None and reading.part.params is model
-    is_set = reading.is_set and field in model.model_fields_set
     parameter = name if own or reading.part is None else reading.parameter
     description = info.description or ("" if own else reading.description)
-    return Reading(getattr(model, field), reading.part, parameter, description, is_set, model)
+    return Reading(getattr(model, field), reading.part, parameter, description, model)
 
 
-def value_summary(part: Part[Any]) -> str:
-    """Return the first line of what a part's factory says of itself."""
+def _summary(part: Part[Any]) -> str:
     return (part.factory.__doc__ or "").strip().split("\n", 1)[0]
 
 
