@@ -15,6 +15,12 @@ Count = Annotated[float, Field(ge=0)]
 
 Level = Literal["note", "warning"]
 
+IMBALANCED, SEVERE = 10.0, 100.0
+"""Largest class over smallest: above which it should be handled, above which it must be."""
+
+RARELY_DONE = 0.1
+"""Share of draws that are done below which a network learns never to say so."""
+
 _MODEL = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -121,7 +127,12 @@ def analysis_folder(runs: Path, recipe: str) -> Path:
 
 def read_analysis(folder: Path) -> Statistics | None:
     """Return what was measured; None where nothing was, or in a format of another version."""
+    return read_statistics(folder / "analysis.json")
+
+
+def read_statistics(file: Path) -> Statistics | None:
+    """Return the figures in a file; None where there is none, or of another version."""
     try:
-        return Statistics.model_validate_json((folder / "analysis.json").read_bytes())
+        return Statistics.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
         return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runner import render
 from runner.errors import Problem, RecipeError
 from runner.language.load import Loaded, load
-from runner.language.machine import Machine, read_machine
+from runner.language.machine import machine_in_use
 from runner.language.plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -133,15 +133,10 @@ def _extend(arguments: argparse.Namespace) -> int:
     if os.environ.get("RANK", "0") == "0":
         extension = plan_extension(origin, loaded, arguments.set)
         render.note(render.rates(extension.rates()))
-        runs = Path(_machine(arguments).runs).expanduser()
+        runs = Path(machine_in_use(arguments.machine).runs).expanduser()
         out = out or new_path(runs, loaded.name, datetime.now(UTC), secrets.token_hex(4))
         begin_extension(extension, out, record.plugins)
     return _train(arguments, loaded, plugins, dict(record.plugins), out, True)
-
-
-def _machine(arguments: argparse.Namespace) -> Machine:
-    profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
-    return read_machine(Path(profile) if profile else None)
 
 
 def _resume(arguments: argparse.Namespace, folder: Path) -> int:
@@ -198,7 +193,7 @@ def _train(
         session = Session(
             Request(
                 loaded=loaded,
-                machine=_machine(arguments),
+                machine=machine_in_use(arguments.machine),
                 out=out,
                 device=arguments.device,
                 plugins=plugins,
