@@ -77,4 +77,4 @@ class Concern:
         what = f"{self.place}: {self.key}: {self.lint}: {self.message}"
         if self.allowed:
             return f"{what} [allowed: {self.allowed}]"
-        return f"{what}: {self.reason} ({self.cure})"
+        return f"{what}; {self.reason} ({self.cure})"

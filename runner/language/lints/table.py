@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from runner.errors import Problem
 from runner.language.document import dotted
-from runner.language.lints import detection
+from runner.language.lints import classes, data, detection, lineage, pointing, schedules
 from runner.language.lints.lint import Concern, Lint
 from runner.language.lints.subject import Subject
 from runner.language.load import Loaded
@@ -14,9 +14,32 @@ from runner.statistics import Statistics
 LINTS: dict[str, Lint] = {
     each.name: each
     for each in (
+        classes.unhandled_imbalance,
+        classes.inverted_class_weights,
+        classes.overshot_class_weights,
+        classes.extreme_class_weights,
+        classes.double_correction,
+        classes.constant_alpha,
+        data.merged_ignore,
+        data.validation_at_another_scale,
+        data.batchnorm_of_a_tiny_batch,
+        schedules.long_warmup,
+        schedules.schedule_of_another_length,
+        schedules.endless_patience,
+        schedules.patience_within_a_restart,
+        schedules.stopped_before_the_rate_falls,
+        lineage.negligible_batch_change,
+        lineage.incomparable_monitor,
         detection.score_threshold_for_map,
+        detection.no_negatives,
+        detection.no_suppression,
+        detection.hard_clamp,
+        detection.biased_centre,
+        pointing.discontinuous_loss,
+        pointing.rarely_done,
+        pointing.point_trained_when_done,
     )
-}  # fmt: skip
+}
 
 
 def concerns(loaded: Loaded, statistics: Statistics | None) -> list[Concern]:

@@ -50,7 +50,7 @@ def test_lint_is_told_at_its_line_and_exits_0(capsys):
     assert told.startswith("mine.yaml: 1 lint, 0 allowed\n")
     assert "mine.yaml:2: metrics.0.params.score_threshold: score_threshold_for_map: boxes" in told
     assert "mAP ranks all boxes by score" in told
-    assert "(0.001 for the metric" in told
+    assert "(0.001; task.params" in told
 
 
 def test_strict_exits_2_unless_the_recipe_says_why(capsys):
