@@ -210,6 +210,18 @@ def lints(name: str, said: Sequence[Concern]) -> str:
     return "\n".join([f"{name}: {count}, {allowed} allowed", *map(str, said)])
 
 
+def lints_in_short(said: Sequence[Concern]) -> str:
+    """Return what the lints say of a recipe that is about to be trained; of allowed ones the names.
+
+    Empty where they say nothing.
+    """
+    lines = [f"lint: {each}" for each in said if not each.allowed]
+    allowed = dict.fromkeys(each.lint for each in said if each.allowed)
+    if allowed:
+        lines.append(f"lints that the recipe allows: {', '.join(allowed)}")
+    return "\n".join(lines)
+
+
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as a Markdown table whose source reads as a table too."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

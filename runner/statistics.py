@@ -125,13 +125,20 @@ def analysis_folder(runs: Path, recipe: str) -> Path:
     return runs / "analysis" / recipe
 
 
+def read_sample_statistics(root: str) -> Statistics | None:
+    """Return the committed figures of an embedded sample, ``sample:uav``; None of other roots."""
+    prefix, _, name = root.partition(":")
+    if prefix != "sample" or not name.isalnum():
+        return None
+    return _read(Path(__file__).parent / "data" / "samples" / "statistics" / f"{name}.json")
+
+
 def read_analysis(folder: Path) -> Statistics | None:
     """Return what was measured; None where nothing was, or in a format of another version."""
-    return read_statistics(folder / "analysis.json")
+    return _read(folder / "analysis.json")
 
 
-def read_statistics(file: Path) -> Statistics | None:
-    """Return the figures in a file; None where there is none, or of another version."""
+def _read(file: Path) -> Statistics | None:
     try:
         return Statistics.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from runner import render
 from runner.errors import Problem, RecipeError
+from runner.language.known import statistics_at_hand
+from runner.language.lints.table import concerns, unknown_allowed
 from runner.language.load import Loaded, load
-from runner.language.machine import machine_in_use
+from runner.language.machine import expanded, machine_in_use
 from runner.language.plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -184,6 +186,8 @@ def _train(
     scale = f"{loaded.name}: scale {loaded.scale}, data {recipe.root}, seed {recipe.train.seed}"
     if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun, one speaks
         render.note(scale)
+        if not resumes and (said := _lints(arguments, loaded)):
+            render.note(said)
 
     def judge(end: Any, best: Any) -> list[dict[str, Any]]:
         return check_expectations(recipe.expect, recipe.scale, end=end, best=best)
@@ -208,6 +212,19 @@ def _train(
         )
         _tell(session, is_quiet=arguments.quiet)
     return session.exit_code
+
+
+def _lints(arguments: argparse.Namespace, loaded: Loaded) -> str:
+    """Return what the lints say of the recipe as it is run.
+
+    Raises: RecipeError: it allows what no lint is called.
+    """
+    if unknown := unknown_allowed(loaded):
+        raise RecipeError(unknown)
+    runs = expanded(machine_in_use(arguments.machine).runs)
+    return render.lints_in_short(
+        concerns(loaded, statistics_at_hand(loaded.recipe, loaded.name, runs))
+    )
 
 
 def _tell(session: "Session", *, is_quiet: bool) -> None:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from runner import render
 from runner.errors import Problem, RecipeError
+from runner.language.known import statistics_at_hand
 from runner.language.lints.lint import Concern
-from runner.language.lints.measured import statistics_of
 from runner.language.lints.table import concerns, needlessly_allowed, unknown_allowed
 from runner.language.load import Loaded, load_at_every_scale
 from runner.language.lock import additions, check_lock
@@ -78,7 +78,7 @@ def _linted(loaded: Loaded) -> list[Concern]:
 
     Raises: RecipeError: what is wrong with it as a published one, or with what it allows.
     """
-    statistics = statistics_of(loaded, expanded(machine_in_use().runs))
+    statistics = statistics_at_hand(loaded.recipe, loaded.name, expanded(machine_in_use().runs))
     said = concerns(loaded, statistics)
     problems = [
         *check_published(loaded),

@@ -6,6 +6,7 @@ from typing import Any
 
 from runner.language.differences import HARDLY, Difference, differences
 from runner.language.facts import facts
+from runner.language.known import statistics_at_hand
 from runner.language.load import Loaded
 from runner.language.recipe import Recipe
 from runner.language.versions import groups_of
@@ -53,8 +54,10 @@ def compare(before: Loaded, after: Loaded) -> Comparison:
     found = differences(before.recipe, after.recipe)
     extends = after.source.chain[-2:-1] == before.source.chain[-1:]
     by_group = groups_of(after, found) if extends else {-1: found}
-    earlier = {fact.name: fact.value for fact in facts(before.recipe)}
-    later = {fact.name: fact.value for fact in facts(after.recipe)}
+    earlier, later = (
+        {fact.name: fact.value for fact in facts(each, statistics_at_hand(each))}
+        for each in (before.recipe, after.recipe)
+    )
     consequences = tuple(
         (name, earlier.get(name, "-"), later.get(name, "-"))
         for name in dict.fromkeys((*earlier, *later))

@@ -84,6 +84,7 @@ def load(
     data: str | None = None,
     seed: int | None = None,
     is_smoke: bool = False,
+    is_full: bool = False,
 ) -> Loaded:
     """Load a recipe by name, path, run folder, or name at a revision of git.
 
@@ -93,6 +94,7 @@ def load(
         data: the data's root, in place of the recipe's.
         seed: in place of the recipe's.
         is_smoke: lay the ``smoke`` block over it.
+        is_full: lay no ``sample`` block over it, whatever its data are: to speak of, not to train.
     Raises: RecipeError: every problem, each with the file and line to mend.
     """
     name, source = _read_reference(reference)
@@ -108,7 +110,7 @@ def load(
     is_flat = "name" in source.own
     _check_blocks(source)
     written = check(source)
-    scaled = source if is_flat else _scaled(source, own_sets, is_smoke)
+    scaled = source if is_flat or is_full else _scaled(source, own_sets, is_smoke)
     for each in own_sets:
         scaled = overlay(scaled, each)
     recipe = written if scaled is source else check(scaled)

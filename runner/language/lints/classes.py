@@ -1,27 +1,17 @@
 """Lints of classes that are rare, and of the weights that they are given."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
 
+from runner.language.class_weights import trained_counts, weight_tables
 from runner.language.document import Key
 from runner.language.lints.lint import Said, lint
 from runner.language.lints.subject import Placed, Subject
+from runner.language.plugins import is_own
 from runner.registry import losses, samplers
 from runner.statistics import IMBALANCED, SEVERE, shares
 
-_BY_CLASS = {
-    "combined_safety": "class_weights",
-    "balanced_focal": "alpha",
-    "cross_entropy": "weights",
-}
-"""Losses that take a weight for each class, and by which param."""
-
-_ALIKE = (
-    *("weighted_sum", "focal", "dice", "binary_dice", "binary_focal"),
-    *("surface_boundary", "cldice", "connectivity"),
-)
-"""Losses of masks without such a param."""
+_OF_MASKS = ("pixels", "voxels")
+"""What classes are counted in where a loss can weigh them."""
 
 _AGAINST = 2.0
 """Share of the commonest class over a rarer one's from which weights have a direction."""
@@ -30,61 +20,27 @@ _OVERSHOT = 1.5
 """How much more than the commonest a rarer class may count in all."""
 
 
-@dataclass(frozen=True)
-class Weights:
-    """What a loss weighs classes by.
-
-    Attributes:
-        key: of the weights.
-        of: weight of each class, by name.
-    """
-
-    key: Key
-    of: Mapping[str, float]
-
-
-def counts(subject: Subject) -> dict[str, float]:
-    """Return how much of each class is trained on; empty where that was not measured."""
+def _counts(subject: Subject) -> dict[str, float]:
+    """Return the units of each class that occurs; none where nothing was measured of masks."""
     known = subject.statistics
-    if known is None:
+    if known is None or known.unit not in _OF_MASKS:
         return {}
-    found = {name: count for name, count in known.classes.items() if count}
-    is_merged = getattr(subject.recipe.data.params, "label_policy", None) == "merge_ignore"
-    was_merged = bool(known.figures.get("merged_share"))
-    if is_merged and not was_merged:
-        foreground = list(known.classes)[1]
-        return {**found, foreground: known.classes[foreground] + known.ignored}
-    return found if is_merged or not was_merged else {}
+    counts = trained_counts(subject.recipe, known)
+    return {name: count for name, count in counts.items() if count}
 
 
-def weights(subject: Subject) -> list[Weights]:
-    """Return the weights by class that the recipe's losses have, where they are known."""
-    found = []
-    for name, param in _BY_CLASS.items():
-        for loss in subject.parts(losses, name):
-            value = getattr(loss.params, param)
-            limit = getattr(loss.params, "max_alpha", None) or float("inf")
-            by_class = {key: min(each, limit) for key, each in _named(value, subject).items()}
-            if by_class:
-                found.append(Weights(loss.at(param), by_class))
-    for loss in subject.parts(losses, "binary_focal"):
-        values = (loss.params.background_weight, loss.params.foreground_weight)
-        found.append(Weights(loss.at("background_weight"), _named(values, subject)))
-    return found
+def _weights(subject: Subject) -> Iterator[tuple[Key, str, dict[str, float]]]:
+    """Yield key, name and class weights above 0 of each loss that has some."""
+    for table in weight_tables(subject.recipe, subject.statistics):
+        given = {row.name: row.weight for row in table.rows if row.weight}
+        if given:
+            yield tuple(table.key.split(".")), table.loss, given
 
 
-def _named(value: Any, subject: Subject) -> dict[str, float]:
-    known = subject.statistics
-    if value is None:
-        return {}
-    if isinstance(value, str):
-        return dict(known.weights) if known else {}
-    if isinstance(value, Mapping):
-        return dict(value)
-    names: Sequence[str] = [f"class {number}" for number in range(len(value))]
-    if known and len(known.classes) == len(value):
-        names = list(known.classes)
-    return dict(zip(names, value, strict=True))
+def _shares(counts: Mapping[str, float], rare: str, common: str, subject: Subject) -> str:
+    of = shares(dict(counts))
+    unit = subject.statistics.unit if subject.statistics else ""
+    return f"{rare} has {of[rare]:.2%} of the {unit}, {common} {of[common]:.1%}"
 
 
 @lint(
@@ -94,41 +50,31 @@ def _named(value: Any, subject: Subject) -> dict[str, float]:
 )
 def unhandled_imbalance(subject: Subject) -> Said:
     """A class more than ten times rarer than another, and nothing that makes up for it."""
-    found = counts(subject)
-    if len(found) < 2 or _is_drawn_more(subject, rare := min(found, key=found.__getitem__)):
-        return
-    all_losses = subject.parts(losses)
-    if len(all_losses) != len(subject.parts(losses, *_BY_CLASS, *_ALIKE)):
-        return  # a loss of which nothing is known may well balance its classes
-    common = max(found, key=found.__getitem__)
-    ratio = found[common] / found[rare]
+    counts = _counts(subject)
+    used = subject.parts(losses)
+    if len(counts) < 2 or any(is_own(each.part.factory) for each in used):
+        return  # an own loss may well balance its classes
+    rare, common = (pick(counts, key=counts.__getitem__) for pick in (min, max))
+    ratio = counts[common] / counts[rare]
     weighted = [
-        ratio * each.of[common] / each.of[rare]
-        for each in weights(subject)
-        if each.of.get(rare) and common in each.of
+        ratio * given[common] / given[rare]
+        for _, _, given in _weights(subject)
+        if rare in given and common in given
     ]
-    if ratio > IMBALANCED and min(weighted, default=ratio) > IMBALANCED:
-        made = f", which the loss makes {min(weighted):.0f}:1" if weighted else ""
-        message = f"{_shares(found, rare, common, subject)}: {ratio:.0f}:1{made}"
-        yield all_losses[0].key, message
+    least = min(weighted, default=ratio)
+    if ratio > IMBALANCED and least > IMBALANCED and not _is_sought(subject, rare):
+        made = f", which the loss makes {least:.0f}:1" if weighted else ""
+        message = f"{_shares(counts, rare, common, subject)}: {ratio:.0f}:1{made}"
+        yield used[0].key, message
 
 
-def _is_drawn_more(subject: Subject, name: str) -> bool:
+def _is_sought(subject: Subject, name: str) -> bool:
     """Whether the sampler seeks a class."""
     for found in subject.parts(samplers, "rare_class_crops"):
         if name in found.params.classes and found.params.probability:
             return True
     seeks_foreground = subject.parts(samplers, "foreground_patches", "balanced_patches")
-    known = subject.statistics
-    return (
-        bool(seeks_foreground and known) and name != next(iter(known.classes)) if known else False
-    )
-
-
-def _shares(found: Mapping[str, float], rare: str, common: str, subject: Subject) -> str:
-    of = shares(dict(found))
-    unit = subject.statistics.unit if subject.statistics else ""
-    return f"{rare} has {of[rare]:.2%} of the {unit}, {common} {of[common]:.1%}"
+    return bool(seeks_foreground) and name != next(iter(_counts(subject)))
 
 
 @lint(
@@ -138,12 +84,13 @@ def _shares(found: Mapping[str, float], rare: str, common: str, subject: Subject
 )
 def inverted_class_weights(subject: Subject) -> Said:
     """A rare class that weighs less than the commonest."""
-    for each, rare, common, found in _pairs(subject):
-        ratio = found[common] / found[rare]
-        if ratio > _AGAINST and each.of[rare] < each.of[common]:
-            said = _shares(found, rare, common, subject)
-            message = f"{said}, but their weights are {each.of[rare]:g} and {each.of[common]:g}"
-            yield each.key, message
+    for key, loss, given, rare, common, counts in _compared(subject):
+        # Of a focal loss an alpha of 0.25 is meant to go against the rare foreground (Lin 2017).
+        if loss == "binary_focal" or counts[common] <= _AGAINST * counts[rare]:
+            continue
+        if given[rare] < given[common]:
+            said = _shares(counts, rare, common, subject)
+            yield key, f"{said}, but their weights are {given[rare]:g} and {given[common]:g}"
 
 
 @lint(
@@ -152,28 +99,30 @@ def inverted_class_weights(subject: Subject) -> Said:
     is_of_data=True,
 )
 def overshot_class_weights(subject: Subject) -> Said:
-    """Weights by which a rarer class counts more, in all, than the commonest."""
-    for each, rare, common, found in _pairs(subject):
-        in_all = found[rare] * each.of[rare] / (found[common] * each.of[common])
-        if in_all > _OVERSHOT:
-            total, number = sum(found.values()), len(found)
-            right = [total / (number * found[name]) for name in (rare, common)]
-            message = (
-                f"{_shares(found, rare, common, subject)}; weighted by {each.of[rare]:g} and "
-                f"{each.of[common]:g} the first counts {in_all:.1f} times as much, where "
-                f"{right[0]:.3g} and {right[1]:.3g} would balance them"
+    """Weights by which the rarest class counts more, in all, than the commonest."""
+    for key, _, given, rare, common, counts in _compared(subject):
+        weight, ratio = given[rare] / given[common], counts[common] / counts[rare]
+        if weight > _OVERSHOT * ratio:
+            said = _shares(counts, rare, common, subject)
+            yield (
+                key,
+                (
+                    f"{said}; the first weighs {weight:.2g} times the second, where {ratio:.2g} times "
+                    "would balance them"
+                ),
             )
-            yield each.key, message
 
 
-def _pairs(subject: Subject) -> Iterator[tuple[Weights, str, str, dict[str, float]]]:
-    """Yield weights with the rarest and the commonest class that both have one."""
-    found = counts(subject)
-    for each in weights(subject):
-        weighed = [name for name in found if each.of.get(name)]
-        if len(weighed) > 1:
-            rare, common = (pick(weighed, key=found.__getitem__) for pick in (min, max))
-            yield each, rare, common, found
+def _compared(
+    subject: Subject,
+) -> Iterator[tuple[Key, str, dict[str, float], str, str, dict[str, float]]]:
+    """Yield the weights of each loss with the rarest and the commonest class that have one."""
+    counts = _counts(subject)
+    for key, loss, given in _weights(subject):
+        both = [name for name in counts if name in given]
+        if len(both) > 1:
+            rare, common = (pick(both, key=counts.__getitem__) for pick in (min, max))
+            yield key, loss, given, rare, common, counts
 
 
 @lint(
@@ -182,14 +131,11 @@ def _pairs(subject: Subject) -> Iterator[tuple[Weights, str, str, dict[str, floa
 )
 def extreme_class_weights(subject: Subject) -> Said:
     """Weights of which one is more than a hundred times another."""
-    for each in weights(subject):
-        given = sorted((weight, name) for name, weight in each.of.items() if weight)
-        if given and given[-1][0] > SEVERE * given[0][0]:
-            (least, common), (most, rare) = given[0], given[-1]
-            yield (
-                each.key,
-                f"{rare} wins where it is {least / most:.2g} times as likely as {common}",
-            )
+    for key, _, given in _weights(subject):
+        rare, common = (pick(given, key=given.__getitem__) for pick in (max, min))
+        if given[rare] > SEVERE * given[common]:
+            odds = given[common] / given[rare]
+            yield key, f"{rare} wins where it is {odds:.2g} times as likely as {common}"
 
 
 @lint(

@@ -1,20 +1,15 @@
 """What a lint looks at: a recipe's parts with their keys, its base, and figures of its data."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel
-
 from runner.language.document import Key
 from runner.language.load import Loaded
 from runner.language.recipe import Recipe
+from runner.language.walk import parts_of
 from runner.registry import Part, Registry
 from runner.statistics import Statistics
-
-_BLOCKS = ("data", "task", "sampler", "optimizer", "schedule", "metrics")
-"""Where a recipe names parts; health rules judge the run, not the recipe."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +67,4 @@ class Subject:
 
     @cached_property
     def _placed(self) -> list[Placed]:
-        recipe = self.recipe
-        return [each for name in _BLOCKS for each in _parts_in(getattr(recipe, name), (name,))]
-
-
-def _parts_in(value: Any, key: Key) -> Iterator[Placed]:
-    if isinstance(value, Part):
-        yield Placed(key, value)
-        yield from _parts_in(value.params, (*key, "params"))
-    elif isinstance(value, BaseModel):
-        for name, child in value:
-            yield from _parts_in(child, (*key, name))
-    elif isinstance(value, Mapping):
-        for name, child in value.items():
-            yield from _parts_in(child, (*key, name))
-    elif isinstance(value, list | tuple):
-        for number, child in enumerate(value):
-            yield from _parts_in(child, (*key, number))
+        return [Placed(key, part) for key, part in parts_of(self.recipe)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.language.lints.measured import statistics_of
+from runner.language.known import statistics_at_hand
 from runner.language.lints.table import concerns
 from runner.language.load import load_written
 
@@ -20,9 +20,7 @@ def lints(tmp_path, monkeypatch):
             Path("mine.yaml").write_text(text)
             reference = "mine.yaml"
         loaded = load_written(reference)
-        return {
-            each.lint: f"{each.key}: {each.message}"
-            for each in concerns(loaded, statistics_of(loaded, Path("runs")))
-        }
+        statistics = statistics_at_hand(loaded.recipe, loaded.name, Path("runs"))
+        return {each.lint: f"{each.key}: {each.message}" for each in concerns(loaded, statistics)}
 
     return said
