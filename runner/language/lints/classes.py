@@ -104,13 +104,8 @@ def overshot_class_weights(subject: Subject) -> Said:
         weight, ratio = given[rare] / given[common], counts[common] / counts[rare]
         if weight > _OVERSHOT * ratio:
             said = _shares(counts, rare, common, subject)
-            yield (
-                key,
-                (
-                    f"{said}; the first weighs {weight:.2g} times the second, where {ratio:.2g} times "
-                    "would balance them"
-                ),
-            )
+            message = f"{said}; the first weighs {weight:.2g} times the second, where "
+            yield key, message + f"{ratio:.2g} times would balance them"
 
 
 def _compared(
