@@ -19,7 +19,7 @@ LAYERS = (
 ONLY_IN_FACTORIES = {"task", "nets", "data", "tasks"}
 CORE = tuple(f"engine.{name}" for name in ("loop", "checkpoint", "distributed", "ema"))
 CORE_SEES = {
-    "errors", "events", "statistics", "surveys", "samples", "contracts", "task", "engine"
+    "errors", "events", "statistics", "surveys", "samples", "contracts", "task", "nets", "engine"
 }  # fmt: skip
 WITHOUT_TORCH = (
     "signature", "encoders", "registry", "splitting", "parts", "language", "cli", "render", "rules",

@@ -43,14 +43,7 @@ def class_weights(
     if isinstance(weights, str):
         return _measured_weights(spec, key=key)
     if isinstance(weights, Mapping):
-        missing = [name for name in spec.classes if name not in weights]
-        problems = _unknown_classes(weights, spec, key=key)
-        problems += [
-            Problem("", f"{key}.{name}", "this class has no weight; add one") for name in missing
-        ]
-        if problems:
-            raise RecipeError(problems)
-        return tuple(float(weights[name]) for name in spec.classes)
+        return figures_by_class(weights, spec, key=key, what="weight")
     if len(weights) != len(spec.classes):
         message = (
             f"{len(weights)} weights for {len(spec.classes)} classes; "
@@ -58,6 +51,31 @@ def class_weights(
         )
         raise RecipeError(Problem("", key, message))
     return tuple(map(float, weights))
+
+
+def figures_by_class(
+    figures: Mapping[str, float], spec: DataSpec, *, key: str, what: str
+) -> tuple[float, ...]:
+    """Return a figure for each class, in the order of the classes.
+
+    Args:
+        figures: by class name.
+        spec: of the data whose classes are named.
+        key: the recipe's parameter, and ``what`` it gives each class, named in errors.
+        what: such as ``weight``.
+    Raises: RecipeError: a class has none, or a name is no class.
+    """
+    problems = [
+        each for name in figures for each in _unknown_classes([name], spec, key=f"{key}.{name}")
+    ]
+    problems += [
+        Problem("", f"{key}.{name}", f"this class has no {what}; add one")
+        for name in spec.classes
+        if name not in figures
+    ]
+    if problems:
+        raise RecipeError(problems)
+    return tuple(float(figures[name]) for name in spec.classes)
 
 
 def penalty_matrix(
