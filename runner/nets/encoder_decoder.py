@@ -53,11 +53,9 @@ def deeplabv3plus(
     }
     model = _assembled(smp.DeepLabV3Plus, spec, encoder, pretrained, norm, **values)
     if head_dropouts is not None:
-        head = model.model.segmentation_head
-        # smp's head is a 1x1 convolution, a bilinear enlargement and nothing.
-        model.model.segmentation_head = nn.Sequential(
-            MeanOfHeads(decoder_channels, len(spec.classes), head_dropouts), *head[1:]
-        )
+        head: Any = model.model.segmentation_head
+        # smp's is a 1x1 convolution, and what enlarges its logits.
+        head[0] = MeanOfHeads(decoder_channels, len(spec.classes), head_dropouts)
     return model
 
 

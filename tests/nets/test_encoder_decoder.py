@@ -58,7 +58,7 @@ def test_several_heads_give_the_mean_of_their_logits():
     mean = model(image)
     alone = []
     for head in whole[0].heads:
-        model.model.segmentation_head = nn.Sequential(head, *whole[1:])
+        whole[0] = head
         alone.append(model(image))
     assert not torch.equal(alone[0], alone[1])
     torch.testing.assert_close(mean, torch.stack(alone).mean(0))
