@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.data.samples import pointer, uav, vesuvius, yolov8
+from runner.data.samples import pointer, s4gan, uav, vesuvius, yolov8
 from runner.errors import MachineError, Problem, RecipeError
 from runner.registry import suggestion
 
@@ -32,6 +32,7 @@ class Generator:
 
 SAMPLES = {
     "pointer": Generator(pointer.write, pointer.VERSION),
+    "s4gan": Generator(s4gan.write, s4gan.VERSION),
     "uav": Generator(uav.write, uav.VERSION),
     "vesuvius": Generator(vesuvius.write, vesuvius.VERSION),
     "yolov8": Generator(yolov8.write, yolov8.VERSION),
