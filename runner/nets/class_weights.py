@@ -100,22 +100,22 @@ def penalty_matrix(
     ]
 
 
-def class_pairs(
-    pairs: Mapping[str, tuple[str, str]], spec: DataSpec, *, key: str
-) -> dict[str, tuple[int, int]]:
-    """Return named pairs of classes as pairs of class indices.
+def class_groups(
+    groups: Mapping[str, Sequence[str]], spec: DataSpec, *, key: str
+) -> dict[str, tuple[int, ...]]:
+    """Return named groups of classes as groups of class indices.
 
     Raises: RecipeError: a name is no class of the data.
     """
     problems = [
         each
-        for name, pair in pairs.items()
-        for each in _unknown_classes(pair, spec, key=f"{key}.{name}")
+        for name, group in groups.items()
+        for each in _unknown_classes(group, spec, key=f"{key}.{name}")
     ]
     if problems:
         raise RecipeError(problems)
     index = {name: position for position, name in enumerate(spec.classes)}
-    return {name: (index[first], index[second]) for name, (first, second) in pairs.items()}
+    return {name: tuple(index[each] for each in group) for name, group in groups.items()}
 
 
 def _measured_weights(spec: DataSpec, *, key: str) -> tuple[float, ...]:

@@ -18,15 +18,22 @@ class ConfusionMatrix:
     Ignored pixels, and all pixels of unlabelled samples, are not counted.
     """
 
-    def __init__(self, classes: Sequence[str], rates: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        classes: Sequence[str],
+        rates: Mapping[str, Sequence[int]],
+        means: Mapping[str, Sequence[int]] = {},  # noqa: B006 - a value; nobody writes to it
+    ) -> None:
         """Start at zero.
 
         Args:
             classes: names, in the order of their indices.
             rates: name to true and predicted class index, of confusions to report.
+            means: name to class indices whose mean IoU to report.
         """
         self._classes = tuple(classes)
         self._rates = dict(rates)
+        self._means = dict(means)
         self._counts: Tensor | None = None
 
     @property
@@ -34,7 +41,7 @@ class ConfusionMatrix:
         """All that ``compute`` may return."""
         kinds = ("iou", "accuracy", "precision")
         of_classes = [f"{kind}/{name}" for kind in kinds for name in self._classes]
-        return [*of_classes, *SUMMARIES, *self._rates]
+        return [*of_classes, *SUMMARIES, *(f"miou/{name}" for name in self._means), *self._rates]
 
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Count a batch, on the device of its logits."""
@@ -61,7 +68,7 @@ class ConfusionMatrix:
         never true, the precision of one that is never predicted.
         """
         counts = torch.stack(list(states)).sum(0)
-        return figures(counts, self._classes, self._rates)
+        return figures(counts, self._classes, self._rates, self._means)
 
 
 def confusion_counts(logits: Tensor, mask: Tensor) -> Tensor:
@@ -116,7 +123,10 @@ def counts_without_waiting(codes: Tensor, bins: int) -> Tensor:
 
 
 def figures(
-    counts: Tensor, classes: Sequence[str], rates: Mapping[str, tuple[int, int]]
+    counts: Tensor,
+    classes: Sequence[str],
+    rates: Mapping[str, Sequence[int]],
+    means: Mapping[str, Sequence[int]] = {},  # noqa: B006 - a value; nobody writes to it
 ) -> dict[str, float]:
     """Return IoU, accuracy (recall) and precision by class, their summary and the rates.
 
@@ -125,6 +135,7 @@ def figures(
         classes: K names.
         rates: name to true and predicted class; the share of the true class's pixels that are
             predicted as the other.
+        means: name to classes, whose mean IoU is reported.
     Returns: names and values in [0, 1], no unit.
     """
     table = counts.double()
@@ -139,9 +150,11 @@ def figures(
         note(f"iou/{name}", hits[index], true[index] + predicted[index] - hits[index])
         note(f"accuracy/{name}", hits[index], true[index])
         note(f"precision/{name}", hits[index], predicted[index])
-    ious = [value for name, value in found.items() if name.startswith("iou/")]
-    if ious:
-        found["miou"] = sum(ious) / len(ious)
+    groups = {"miou": range(len(classes)), **{f"miou/{name}": own for name, own in means.items()}}
+    for name, group in groups.items():
+        ious = [found[key] for index in group if (key := f"iou/{classes[index]}") in found]
+        if ious:
+            found[name] = sum(ious) / len(ious)
     note("pixel_accuracy", hits.sum(), true.sum())
     for name, (truth, other) in rates.items():
         note(name, table[truth, other], true[truth])
