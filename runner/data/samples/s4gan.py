@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
 SOURCE_PX, PATCH_PX = 96, 48
 """Edges of the image that a drone takes, and of the patches that it is cut into."""
 
