@@ -21,6 +21,7 @@ COMMANDS = {
     "list": "recipes, or registered parts with their parameters",
     "show": "a recipe, as written or resolved",
     "validate": "check recipes; every problem at once",
+    "explain": "what follows from a recipe, or where a value comes from and who reads it",
     "diff": "what differs between two recipes, why, and what follows",
     "analyze": "measure the data of a recipe, find bad files, and say what follows",
     "promote": "publish a draft or a run's overrides as a child recipe",

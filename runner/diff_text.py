@@ -96,8 +96,12 @@ def _consequences(found: "Comparison", width: int) -> str:
     whole = table([["what follows", found.before, found.after, ""], *rows], indent="")
     if max(map(len, whole.splitlines())) <= width:
         return whole
-    told = [f"  {name}\n    {old} -> {new} {change}".rstrip() for name, old, new, change in rows]
-    return "\n".join(["what follows", *told])
+    told = ["what follows"]
+    for name, old, new, change in rows:
+        text = f"{old} -> {new} {change}".rstrip()
+        told.append(f"  {name}")
+        told += textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="      ")
+    return "\n".join(told)
 
 
 def as_markdown(found: "Comparison") -> str:

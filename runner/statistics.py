@@ -15,6 +15,12 @@ Count = Annotated[float, Field(ge=0)]
 
 Level = Literal["note", "warning"]
 
+IMBALANCED, SEVERE = 10.0, 100.0
+"""Largest class over smallest: above which it should be handled, above which it must be."""
+
+RARELY_DONE = 0.1
+"""Share of draws that are done below which a network learns never to say so."""
+
 _MODEL = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -119,9 +125,21 @@ def analysis_folder(runs: Path, recipe: str) -> Path:
     return runs / "analysis" / recipe
 
 
+def read_sample_statistics(root: str) -> Statistics | None:
+    """Return the committed figures of an embedded sample, ``sample:uav``; None of other roots."""
+    prefix, _, name = root.partition(":")
+    if prefix != "sample" or not name.isalnum():
+        return None
+    return _read(Path(__file__).parent / "data" / "samples" / "statistics" / f"{name}.json")
+
+
 def read_analysis(folder: Path) -> Statistics | None:
     """Return what was measured; None where nothing was, or in a format of another version."""
+    return _read(folder / "analysis.json")
+
+
+def _read(file: Path) -> Statistics | None:
     try:
-        return Statistics.model_validate_json((folder / "analysis.json").read_bytes())
+        return Statistics.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
         return None

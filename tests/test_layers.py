@@ -12,18 +12,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # Each may import only what stands before it.
 LAYERS = (
-    "errors", "events", "statistics", "surveys", "samples", "contracts", "rules", "signature",
-    "encoders", "registry", "task", "nets", "data", "tasks", "splitting", "parts", "language",
-    "engine", "insight", "colour", "render", "diff_text", "commands", "cli", "__main__",
+    "errors", "events", "statistics", "surveys", "samples", "contracts", "rules", "plan",
+    "signature", "encoders", "registry", "task", "nets", "data", "tasks", "splitting", "parts",
+    "language", "engine", "insight", "colour", "render", "diff_text", "explain_text",
+    "commands", "cli", "__main__",
 )  # fmt: skip
 ONLY_IN_FACTORIES = {"task", "nets", "data", "tasks"}
 CORE = tuple(f"engine.{name}" for name in ("loop", "checkpoint", "distributed", "ema"))
 CORE_SEES = {
-    "errors", "events", "statistics", "surveys", "samples", "contracts", "task", "engine"
+    "errors", "events", "statistics", "surveys", "samples", "contracts", "plan", "task", "engine"
 }  # fmt: skip
 WITHOUT_TORCH = (
-    "signature", "encoders", "registry", "splitting", "parts", "language", "cli", "render", "rules",
-    "commands", "colour", "diff_text",
+    "plan", "signature", "encoders", "registry", "splitting", "parts", "language", "cli", "render",
+    "rules", "commands", "colour", "diff_text", "explain_text",
 )  # fmt: skip
 PARTS_IMPORT = {*sys.stdlib_module_names, "annotated_types", "pydantic", "pydantic_core", "runner"}
 MAY_PRINT = {"cli", "render"}

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runner.contracts import Horizon, Progress
 from runner.engine import checkpoint
 from runner.engine.folder import RunFolder, RunRecord, refuse_used
 from runner.engine.history import without_improvement
 from runner.engine.journal import machine_error, read_events
 from runner.engine.provenance import git_state, packages
 from runner.errors import DataError, Problem, RecipeError
+from runner.language.course import learning_rate, plan_of_steps
 from runner.language.dump import to_yaml
 from runner.language.load import Loaded
 from runner.language.recipe import Recipe
@@ -63,7 +63,7 @@ class Extension:
     @property
     def steps(self) -> int:
         """Steps of the new plan in all."""
-        return _lengths(self.after.recipe, self.steps_per_epoch)[0]
+        return plan_of_steps(self.after.recipe, self.steps_per_epoch).steps
 
     def rates(self) -> list[tuple[int, float | None, float]]:
         """Return steps, and the learning rates there of the old plan and of the new.
@@ -74,15 +74,16 @@ class Extension:
         rest = self.steps - self.done
         quarters = (self.done + round(rest * quarter) - 1 for quarter in QUARTERS)
         steps = sorted({self.done, *quarters} - set(range(self.done)))
-        old_steps = _lengths(self.before, self.steps_per_epoch)[0]
-
-        def rate(recipe: Recipe, step: int) -> float:
-            return _rate(recipe, self.steps_per_epoch, step, monitored)
-
-        before = [rate(self.before, s) if s < old_steps else None for s in steps]
+        old_plan, new_plan = (
+            plan_of_steps(recipe, self.steps_per_epoch)
+            for recipe in (self.before, self.after.recipe)
+        )
+        old_rate = learning_rate(self.before, old_plan)
+        new_rate = learning_rate(self.after.recipe, new_plan)
+        before = [old_rate(s, monitored) if s < old_plan.steps else None for s in steps]
         # What the last step was trained with tells how the new plan goes on from it.
-        before[0] = rate(self.before, min(self.done, old_steps) - 1)
-        after = [rate(self.after.recipe, step) for step in steps]
+        before[0] = old_rate(min(self.done, old_plan.steps) - 1, monitored)
+        after = [new_rate(step, monitored) for step in steps]
         return list(zip(steps, before, after, strict=True))
 
 
@@ -226,22 +227,3 @@ def _copy_story(extension: Extension, folder: Path) -> None:
     (folder / "events.jsonl").write_text("".join(lines), encoding="utf-8")
     if (extension.origin / "panels").is_dir():
         shutil.copytree(extension.origin / "panels", folder / "panels")
-
-
-def _lengths(recipe: Recipe, steps_per_epoch: int) -> tuple[int, int]:
-    """Return the steps of a plan, and those of the plan as written, before compression."""
-    train = recipe.train
-    written = train.steps if train.steps is not None else (train.epochs or 0) * steps_per_epoch
-    return min(written, train.compress_to_steps or written), written
-
-
-def _rate(
-    recipe: Recipe, steps_per_epoch: int, step: int, monitored: tuple[tuple[float, float], ...]
-) -> float:
-    steps, written = _lengths(recipe, steps_per_epoch)
-    params: Any = recipe.optimizer.params
-    initial = float(params.lr)
-    horizon = Horizon(written, written / steps_per_epoch, initial, recipe.monitor.mode)
-    at = step * written / steps
-    progress = Progress(at, at / steps_per_epoch, step / steps, monitored)
-    return float(initial * recipe.schedule.build(horizon)(progress) * recipe.train.lr_scale)

@@ -13,13 +13,14 @@ from runner.engine.batches import evaluation_loader, train_loader
 from runner.engine.distributed import Processes
 from runner.engine.history import EarlyStopping, Monitor
 from runner.engine.names import check_metric_names
-from runner.engine.plan import Plan, make_plan
 from runner.engine.reading import read_data
 from runner.engine.state import Run, TrainedGroup, seed_everything
 from runner.language.blame import blaming
+from runner.language.course import plan_of
 from runner.language.load import Loaded
 from runner.language.machine import Machine
 from runner.language.recipe import Recipe
+from runner.plan import Plan
 from runner.registry import Part
 from runner.task import Group, Task
 
@@ -134,24 +135,6 @@ def from_scratch(part: Part[Any]) -> Part[Any]:
     if "pretrained" in values:
         values["pretrained"] = None
     return replace(part, params=params.model_copy(update=values))
-
-
-def plan_of(recipe: Recipe, draws_per_epoch: int, processes: int = 1) -> Plan:
-    """Return the plan of a recipe whose sampler draws so many samples an epoch."""
-    train = recipe.train
-    return make_plan(
-        draws_per_epoch=draws_per_epoch,
-        batch_size=train.batch_size,
-        accumulate=train.accumulate,
-        drop_last=train.drop_last,
-        epochs=train.epochs,
-        steps=train.steps,
-        compress_to_steps=train.compress_to_steps,
-        evaluate_every_epochs=train.evaluate_every.epochs,
-        evaluate_every_steps=train.evaluate_every.steps,
-        log_every=train.log_every,
-        processes=processes,
-    )
 
 
 def trained_groups(task: Task, recipe: Recipe, plan: Plan) -> list[TrainedGroup]:

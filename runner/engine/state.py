@@ -18,9 +18,9 @@ from runner.contracts import Batch, HealthRule, Metric, Schedule
 from runner.engine.distributed import Processes
 from runner.engine.ema import Ema
 from runner.engine.history import EarlyStopping, Memory, Monitor
-from runner.engine.plan import Plan
 from runner.engine.precision import LossScale, Precision, check_precision
 from runner.errors import Problem, RecipeError
+from runner.plan import Plan
 from runner.task import Task
 
 

@@ -48,6 +48,14 @@ class Loaded:
         """The name of the recipe that it extends."""
         return self.source.chain[-2].stem if len(self.source.chain) > 1 else None
 
+    @cached_property
+    def base(self) -> "Loaded | None":
+        """The recipe that it extends, as written and of the same revision; None for a root."""
+        if len(self.source.chain) < 2:
+            return None
+        path, revision = self.source.chain[-2], self.source.revision
+        return _as_written(path.stem, read(path, revision))
+
     @property
     def scale(self) -> Scale:
         """Whether the recipe is run as written, on the embedded sample, or for a smoke test."""
@@ -76,6 +84,7 @@ def load(
     data: str | None = None,
     seed: int | None = None,
     is_smoke: bool = False,
+    is_full: bool = False,
 ) -> Loaded:
     """Load a recipe by name, path, run folder, or name at a revision of git.
 
@@ -85,6 +94,7 @@ def load(
         data: the data's root, in place of the recipe's.
         seed: in place of the recipe's.
         is_smoke: lay the ``smoke`` block over it.
+        is_full: lay no ``sample`` block over it, whatever its data are: to speak of, not to train.
     Raises: RecipeError: every problem, each with the file and line to mend.
     """
     name, source = _read_reference(reference)
@@ -100,7 +110,7 @@ def load(
     is_flat = "name" in source.own
     _check_blocks(source)
     written = check(source)
-    scaled = source if is_flat else _scaled(source, own_sets, is_smoke)
+    scaled = source if is_flat or is_full else _scaled(source, own_sets, is_smoke)
     for each in own_sets:
         scaled = overlay(scaled, each)
     recipe = written if scaled is source else check(scaled)
@@ -186,14 +196,6 @@ def _block_source(source: Source, name: str, kept: Any) -> Source:
 def load_written(reference: str) -> Loaded:
     """Load a recipe as its file says, without overlays: for ``validate``, ``show``, ``diff``."""
     return _as_written(*_read_reference(reference))
-
-
-def load_base(loaded: Loaded) -> Loaded | None:
-    """Load, as written and of the same revision, the recipe that another extends."""
-    if len(loaded.source.chain) < 2:
-        return None
-    path, revision = loaded.source.chain[-2], loaded.source.revision
-    return _as_written(path.stem, read(path, revision))
 
 
 def _read_reference(reference: str) -> tuple[str, Source]:

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from runner.contracts import Batch, DataSpec, Progress
 from runner.engine.loop import Monitor, Run, TrainedGroup, train
-from runner.engine.plan import make_plan
 from runner.events import Stepped
+from runner.plan import make_plan
 from runner.task import Outputs, Task
 
 LOG_EVERY, BATCH_SIZE = 50, 64

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from runner.contracts import Batch, Cut, DataSpec, Draw, Progress, Sample
 from runner.engine.batches import evaluation_loader, train_loader
 from runner.engine.loop import Monitor, Run, TrainedGroup
-from runner.engine.plan import make_plan
+from runner.plan import make_plan
 from runner.task import Outputs, Task
 
 SPEC = DataSpec(classes=("low", "high"), channels=2)

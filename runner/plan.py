@@ -55,11 +55,18 @@ class Plan:
         """Samples of a full optimizer step."""
         return min(self.batch_size * self.accumulate, self.draws_per_epoch)
 
+    @property
+    def evaluations(self) -> int:
+        """Evaluations in all, that of the end included."""
+        whole = self.written_steps // self.evaluate_every_steps
+        last = -(-whole * self.evaluate_every_steps * self.steps // self.written_steps)
+        return min(self.steps, whole + (last < self.steps))
+
     def epoch(self, step: int) -> float:
         """Return the passes over the data done after so many steps."""
         return step / self.steps_per_epoch
 
-    def progress(self, step: int, monitored: tuple[tuple[float, float], ...] = ()) -> Progress:
+    def progress(self, step: float, monitored: tuple[tuple[float, float], ...] = ()) -> Progress:
         """Return how far the training is after so many steps, in the terms of the written plan."""
         written = step * self.written_steps / self.steps
         return Progress(written, written / self.steps_per_epoch, step / self.steps, monitored)

@@ -1,7 +1,7 @@
 import pytest
 
-from runner.engine.plan import make_plan
 from runner.errors import RecipeError
+from runner.plan import make_plan
 
 
 def test_a_step_descends_accumulated_batches_and_an_epochs_last_step_what_is_left() -> None:

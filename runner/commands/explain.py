@@ -1,0 +1,98 @@
+"""Tell what follows from a recipe, or where one of its values comes from and who reads it."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from runner import explain_text, render
+from runner.colour import paint_for
+from runner.errors import MachineError, Problem, RecipeError
+from runner.language.explain import Explanation, explain, load_at
+from runner.language.machine import read_machine
+from runner.language.origins import origin
+
+EXAMPLE = "runner explain pointer_fixed task.params.loss.params.threshold"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "recipe", metavar="RECIPE", help="a name, a path, a run folder or name@REVISION"
+    )
+    parser.add_argument(
+        "key", metavar="KEY", nargs="?",
+        help="a value to tell the origin and the reader of; its end is enough: loss.params.gamma",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scale", choices=("full", "sample", "smoke"),
+        help="explain it as it is run on the embedded sample, or for a smoke test",
+    )  # fmt: skip
+    parser.add_argument(
+        "--at", nargs="+", default=[], metavar="STEP",
+        help="learning rate at these steps, or shares of the training such as 8%%",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the learning rate as FILE.png or FILE.svg"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="K=V", help="overlay a value; repeatable"
+    )
+    parser.add_argument(
+        "--machine", type=Path, metavar="FILE",
+        help="machine profile, whose runs folder holds analyses (or RUNNER_MACHINE)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print facts, learning rates, and tables of weights and losses."""
+    loaded = load_at(arguments.recipe, arguments.scale, arguments.set)
+    if arguments.key is not None:
+        value = origin(loaded, arguments.key)
+        _show(arguments, value, explain_text.origin_of)
+        return 0
+    profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
+    machine = read_machine(Path(profile) if profile else None)
+    found = explain(loaded, Path(machine.runs).expanduser(), arguments.at)
+    if arguments.plot is not None:
+        _plot(found, arguments.plot)
+    _show(arguments, found, explain_text.explanation)
+    return 0
+
+
+def _plot(found: Explanation, file: Path) -> None:
+    """Draw the learning rate."""
+    # Imported here: nothing else of the command needs Pillow.
+    from runner.insight.rate_plot import draw_rates
+
+    wrong = ""
+    if file.suffix not in (".png", ".svg"):
+        wrong = "is neither a .png nor a .svg; name one"
+    elif not found.curve:
+        wrong = f"cannot be drawn: the curve depends on the steps of an epoch; {found.needs}"
+    if wrong:
+        raise RecipeError(Problem(str(file), "--plot", wrong))
+    moments = []
+    for point in found.rates:
+        step = "" if point.step is None else f"\nstep {point.step}"
+        moments.append((point.fraction, f"{100 * point.fraction:.4g} %{step}"))
+    try:
+        draw_rates(f"learning rate of {found.name}", found.curve, moments, file)
+    except OSError as error:
+        message = f"cannot be written: {error.strerror}; name another place"
+        raise MachineError(Problem(str(file), "--plot", message)) from error
+    render.note(f"drawn: {file}")
+
+
+def _show(arguments: argparse.Namespace, found: Any, as_text: Callable[..., str]) -> None:
+    if arguments.json:
+        render.show(json.dumps(asdict(found), indent=2))
+        return
+    width = min(100, shutil.get_terminal_size((100, 24)).columns)
+    render.show(as_text(found, width=width, paint=paint_for(sys.stdout)))

@@ -1,0 +1,124 @@
+"""The course that a recipe's training takes: its plan, and the learning rate along it."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from runner.contracts import Horizon
+from runner.errors import RecipeError
+from runner.language.plugins import is_own
+from runner.language.recipe import Recipe
+from runner.plan import Plan, make_plan
+
+_STEPS_PER_EPOCH = (1000, 77)
+"""Two guesses: what is the same under both does not depend on how many samples there are."""
+
+_DRAWS_PER_ITEM = ("crops_per_image", "patches_per_volume")
+
+Rate = Callable[..., float]
+"""The learning rate after so many steps and, for plateau schedules, evaluations."""
+
+
+def plan_of(recipe: Recipe, draws_per_epoch: int, processes: int = 1) -> Plan:
+    """Return the plan of a recipe whose sampler draws so many samples an epoch."""
+    train = recipe.train
+    return make_plan(
+        draws_per_epoch=draws_per_epoch,
+        batch_size=train.batch_size,
+        accumulate=train.accumulate,
+        drop_last=train.drop_last,
+        epochs=train.epochs,
+        steps=train.steps,
+        compress_to_steps=train.compress_to_steps,
+        evaluate_every_epochs=train.evaluate_every.epochs,
+        evaluate_every_steps=train.evaluate_every.steps,
+        log_every=train.log_every,
+        processes=processes,
+    )
+
+
+def plans_of(recipe: Recipe, items: int | None = None) -> list[Plan]:
+    """Return the plan; two that differ in the steps of an epoch where these are not known.
+
+    Args:
+        recipe: whose plan.
+        items: images or volumes of the training split; None where they have not been counted.
+    Raises: RecipeError: there are too few items for a batch.
+    """
+    if (draws := draws_per_epoch(recipe, items)) is not None:
+        return [plan_of(recipe, draws)]
+    return [plan_of_steps(recipe, steps) for steps in _STEPS_PER_EPOCH]
+
+
+def plan_of_steps(recipe: Recipe, steps_per_epoch: int) -> Plan:
+    """Return the plan of a recipe whose epochs have so many optimizer steps."""
+    return plan_of(recipe, steps_per_epoch * recipe.train.batch_size * recipe.train.accumulate)
+
+
+def draws_per_epoch(recipe: Recipe, items: int | None) -> int | None:
+    """Return how many samples an epoch draws; None where nobody can tell without the data."""
+    params = dict(recipe.sampler.params)
+    if written := params.get("draws_per_epoch"):
+        return int(written)
+    if items is None or is_own(recipe.sampler.factory):
+        return None
+    return items * draws_per_item(recipe)
+
+
+def draws_per_item(recipe: Recipe) -> int:
+    """Return how often an epoch draws each item, where the sampler is one of ours."""
+    params = dict(recipe.sampler.params)
+    return int(next((params[name] for name in _DRAWS_PER_ITEM if name in params), 1))
+
+
+def base_rate(recipe: Recipe) -> float:
+    """Return the optimizer's learning rate."""
+    params: Any = recipe.optimizer.params
+    return float(params.lr)
+
+
+def learning_rate(recipe: Recipe, plan: Plan) -> Rate:
+    """Return the learning rate as a function of the steps done, and of evaluations.
+
+    Raises: RecipeError: the schedule does not fit into the plan.
+    """
+    initial = base_rate(recipe)
+    mode = recipe.monitor.mode
+    horizon = Horizon(plan.written_steps, plan.written_epochs, initial, mode)
+    schedule = recipe.schedule.build(horizon)
+
+    def rate(step: float, monitored: tuple[tuple[float, float], ...] = ()) -> float:
+        factor: float = schedule(plan.progress(step, monitored))
+        return initial * factor * recipe.train.lr_scale
+
+    return rate
+
+
+def rates_at(
+    recipe: Recipe, plans: Sequence[Plan], fractions: Sequence[float]
+) -> list[float | None]:
+    """Return the learning rate at fractions of the training; None where the plans disagree.
+
+    Plateau schedules are shown as if the monitored metric improved at every evaluation.
+    """
+    try:
+        found = [
+            [rate(fraction * plan.steps) for fraction in fractions]
+            for plan, rate in ((plan, learning_rate(recipe, plan)) for plan in plans)
+        ]
+    except RecipeError:
+        if len(plans) == 1:
+            raise
+        # A horizon in steps that does not fit into a guess: only the data can tell.
+        return [None] * len(fractions)
+    return [rates[0] if _agree(rates) else None for rates in zip(*found, strict=True)]
+
+
+def agreed(plans: Sequence[Plan], figure: Callable[[Plan], float]) -> float | None:
+    """Return a figure of the plan; None where it depends on the steps of an epoch."""
+    values = [figure(plan) for plan in plans]
+    return values[0] if _agree(values) else None
+
+
+def _agree(values: Sequence[float]) -> bool:
+    return all(math.isclose(v, values[0], rel_tol=1e-3, abs_tol=1e-12) for v in values)

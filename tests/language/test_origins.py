@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from runner.cli import main
+from runner.errors import RecipeError
+from runner.explain_text import origin_of
+from runner.language.explain import load_at
+from runner.language.origins import origin
+from runner.language.overlay import leaves
+from runner.language.source import published
+
+
+def told(name, key, scale=None, sets=()):
+    return origin(load_at(name, scale, sets), key)
+
+
+def test_a_value_has_its_lines_its_reasons_and_its_reader():
+    found = told("pointer_fixed", "task.params.loss.params.threshold")
+    assert found.value == 0.1
+    assert [(each.place.split(":")[0], each.value) for each in found.writings] == [
+        ("recipes/pointer_fixed.yaml", 0.1),
+        ("recipes/pointer_hinge.yaml", 0.3),
+    ]
+    assert "It is the opposite" in found.writings[0].because
+    assert found.reader == "distance_hinge(threshold)"
+    assert found.place.startswith("runner/parts/losses/pointing.py:")
+
+
+def test_set_and_the_scale_take_the_place_of_what_is_written():
+    found = told("uav_fixed", "train.batch_size", "sample", ["train.batch_size=3"])
+    assert [each.value for each in found.writings] == [3, 6, 4]
+    assert found.writings[0].place == "--set train.batch_size=3"
+    found = told("uav_fixed", "train.batch_size", "sample")
+    assert (found.writings[0].value, found.writings[0].because) == (8, "the scale sample")
+    within = told(
+        "uav_fixed", "early_stopping.min_delta", None, ["train.early_stopping={patience: 5}"]
+    )
+    assert (within.value, within.writings) == (0.0, ())
+    within = told(
+        "uav_fixed", "train.early_stopping.patience", None, ["train.early_stopping={patience: 5}"]
+    )
+    assert within.writings[0].place.startswith("--set")
+
+
+def test_what_another_part_was_given_is_no_earlier_value():
+    # Both losses have a gamma; that of combined_safety is not balanced_focal's.
+    assert len(told("uav_fixed", "gamma").writings) == 1
+    assert [each.value["name"] for each in told("uav_fixed", "schedule").writings] == [
+        "cosine_warm_restarts",
+        "cosine",
+    ]
+
+
+def test_a_default_is_written_nowhere():
+    found = told("uav_fixed", "betas")
+    assert (found.value, found.writings) == ([0.9, 0.999], ())
+    assert "written nowhere: the default of adamw(betas)" in origin_of(found)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("task.params.loss.params.gama", "did you mean 'task.params.loss.params.gamma'?"),
+        ("alhpa", "did you mean 'alpha'?"),
+        ("params", "names several keys"),
+        ("zzz", "runner show uav_fixed --resolved has all"),
+        ("", "no value of uav_fixed"),
+        ("task..x", "no value of uav_fixed"),
+    ],
+)
+def test_a_key_that_is_not_there_has_its_cure(key, said, capsys):
+    assert main(["explain", "uav_fixed", key]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", published())
+def test_every_key_of_every_recipe_has_a_reader(name):
+    loaded = load_at(name, None)
+    for key, value in leaves(loaded.recipe.dump()):
+        text = ".".join(map(str, key))
+        # The blocks of the scales and what is measured are kept as they are written.
+        if key[0] in ("sample", "smoke", "observed", "changes") or "." in "".join(key):
+            continue
+        found = origin(loaded, text)
+        assert found.value == value, text
+        assert found.reader, text
+
+
+def test_key_answers_as_one_json_document(capsys):
+    assert main(["explain", "uav_fixed", "gamma", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["reader"] == "balanced_focal(gamma)"
+
+
+def test_several_keys_of_one_end_are_listed():
+    with pytest.raises(RecipeError, match="terms.dice.weight, task.params.loss.params.terms.focal"):
+        told("vesuvius_corrected", "weight")
