@@ -145,7 +145,7 @@ def _shared_sources(
         )
         message = (
             f"images of the source {source!r} are on both sides of a split: {places}; keep them "
-            "in one split (data.params.splits.by: source), or set data.params.allow_leak: "
+            "in one (splits.fractions do, by: source), or set data.params.allow_leak: "
             "[shared_source]"
         )
         problems.append(problem(root, message))
