@@ -60,6 +60,15 @@ def test_own_loss_and_own_folder_train_without_touching_the_checkout(photos):
     ).read_text()
 
 
+def test_the_draft_of_few_labels_is_a_recipe(tmp_path):
+    from runner.language.load import load
+
+    [block] = [each for each in BLOCK.finditer(section("Few labels")) if each["file"]]
+    (tmp_path / block["file"]).write_text(block["text"])
+    recipe = load(str(tmp_path / block["file"])).recipe
+    assert (recipe.data.name, recipe.sampler.name) == ("partly_labelled_folder", "two_streams")
+
+
 def test_commands_and_recipes_that_the_readme_names_exist():
     from runner.cli import COMMANDS
     from runner.language.source import published
