@@ -12,7 +12,8 @@ from typing import Any
 
 from runner import explain_text, render
 from runner.colour import paint_for
-from runner.language.explain import explain, load_at
+from runner.errors import MachineError, Problem, RecipeError
+from runner.language.explain import Explanation, explain, load_at
 from runner.language.machine import read_machine
 from runner.language.origins import origin
 
@@ -37,6 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="learning rate at these steps, or shares of the training such as 8%%",
     )  # fmt: skip
     parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the learning rate as FILE.png or FILE.svg"
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="K=V", help="overlay a value; repeatable"
     )
     parser.add_argument(
@@ -56,8 +60,34 @@ def run(arguments: argparse.Namespace) -> int:
     profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
     machine = read_machine(Path(profile) if profile else None)
     found = explain(loaded, Path(machine.runs).expanduser(), arguments.at)
+    if arguments.plot is not None:
+        _plot(found, arguments.plot)
     _show(arguments, found, explain_text.explanation)
     return 0
+
+
+def _plot(found: Explanation, file: Path) -> None:
+    """Draw the learning rate."""
+    # Imported here: nothing else of the command needs Pillow.
+    from runner.insight.rate_plot import draw_rates
+
+    wrong = ""
+    if file.suffix not in (".png", ".svg"):
+        wrong = "is neither a .png nor a .svg; name one"
+    elif not found.curve:
+        wrong = f"cannot be drawn: the curve depends on the steps of an epoch; {found.needs}"
+    if wrong:
+        raise RecipeError(Problem(str(file), "--plot", wrong))
+    moments = []
+    for point in found.rates:
+        step = "" if point.step is None else f"\nstep {point.step}"
+        moments.append((point.fraction, f"{100 * point.fraction:.4g} %{step}"))
+    try:
+        draw_rates(f"learning rate of {found.name}", found.curve, moments, file)
+    except OSError as error:
+        message = f"cannot be written: {error.strerror}; name another place"
+        raise MachineError(Problem(str(file), "--plot", message)) from error
+    render.note(f"drawn: {file}")
 
 
 def _show(arguments: argparse.Namespace, found: Any, as_text: Callable[..., str]) -> None:

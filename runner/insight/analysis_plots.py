@@ -14,8 +14,8 @@ from runner.insight.analysis_figures import Tally
 from runner.statistics import Statistics
 
 WIDTH_PX, MARGIN_PX, LINE_PX = 960, 28, 22
-_INK, _PALE, _GRID = (38, 38, 42), (120, 120, 128), (228, 228, 232)
-_COLOURS = ((31, 98, 178), (230, 126, 34), (46, 139, 87), (142, 68, 173))
+INK, PALE, GRID = (38, 38, 42), (120, 120, 128), (228, 228, 232)
+COLOURS = ((31, 98, 178), (230, 126, 34), (46, 139, 87), (142, 68, 173))
 _BINS, _TICKS = 40, 8
 
 _TITLES = {
@@ -61,8 +61,8 @@ def class_shares(found: Statistics) -> Image.Image:
     """Return bars of each class's share in each split, on a scale of powers of ten."""
     splits = found.splits
     rows = len(found.classes) * (len(splits) * LINE_PX + 14)
-    image, draw = _canvas(rows + 130, f"share of each class among the {found.unit}")
-    longest = max(draw.textlength(name, _font(15)) for name in found.classes)
+    image, draw = canvas(rows + 130, f"share of each class among the {found.unit}")
+    longest = max(draw.textlength(name, font(15)) for name in found.classes)
     left, right = MARGIN_PX + int(longest) + 16, WIDTH_PX - MARGIN_PX - 84
     present = [share for each in splits.values() for share in each.shares.values() if share]
     lowest = min(-1, math.floor(math.log10(min(present, default=0.1)) - 0.2))
@@ -73,21 +73,21 @@ def class_shares(found: Statistics) -> Image.Image:
     top = _legend(draw, list(splits)) + 10
     for power in range(lowest, 1):
         x = x_of(10.0**power)
-        draw.line([(x, top), (x, top + rows)], fill=_GRID)
+        draw.line([(x, top), (x, top + rows)], fill=GRID)
         label = f"{100 * 10.0**power:g} %"
-        draw.text((x, top + rows + 8), label, _PALE, _font(13), anchor="mt")
+        draw.text((x, top + rows + 8), label, PALE, font(13), anchor="mt")
     y = top + 8
     for name in found.classes:
         middle = y + len(splits) * LINE_PX / 2
-        draw.text((left - 10, middle), name, _INK, _font(15), anchor="rm")
+        draw.text((left - 10, middle), name, INK, font(15), anchor="rm")
         for number, each in enumerate(splits.values()):
             share = each.shares[name]
             if share:
                 bar = [(left, y + 2), (max(x_of(share), left + 1), y + LINE_PX - 3)]
-                draw.rectangle(bar, fill=_COLOURS[number % len(_COLOURS)])
+                draw.rectangle(bar, fill=COLOURS[number % len(COLOURS)])
             x = x_of(share) if share else left
             text = f"{share:.2%}" if share else "none"
-            draw.text((x + 8, y + LINE_PX / 2), text, _INK, _font(13), anchor="lm")
+            draw.text((x + 8, y + LINE_PX / 2), text, INK, font(13), anchor="lm")
             y += LINE_PX
         y += 14
     return image
@@ -97,7 +97,7 @@ def histograms(title: str, values: Mapping[str, Sequence[float]]) -> Image.Image
     """Return one histogram for each split, below each other on a common scale."""
     shown = {split: np.asarray(each, np.float64) for split, each in values.items() if len(each)}
     height, gap = 130, 34
-    image, draw = _canvas(len(shown) * (height + gap) + 110, title)
+    image, draw = canvas(len(shown) * (height + gap) + 110, title)
     edges, ticks = _scale(np.concatenate(list(shown.values())))
     left, right = MARGIN_PX + 8, WIDTH_PX - MARGIN_PX - 8
     bar = (right - left) / (len(edges) - 1)
@@ -109,21 +109,21 @@ def histograms(title: str, values: Mapping[str, Sequence[float]]) -> Image.Image
             if count:
                 y = floor - max(1.0, (height - 24) * count / counts.max())
                 box = [(left + place * bar + 1, y), (left + (place + 1) * bar - 1, floor)]
-                draw.rectangle(box, fill=_COLOURS[number % len(_COLOURS)])
-        draw.line([(left, floor), (right, floor)], fill=_PALE)
+                draw.rectangle(box, fill=COLOURS[number % len(COLOURS)])
+        draw.line([(left, floor), (right, floor)], fill=PALE)
         text = f"{split}: {len(each):,}, median {np.median(each):.4g}"
-        draw.text((left, top - 8), text, _INK, _font(14), anchor="lm")
+        draw.text((left, top - 8), text, INK, font(14), anchor="lm")
         top += height + gap
     for tick in ticks:
         x = left + (right - left) * (tick - edges[0]) / (edges[-1] - edges[0])
-        draw.text((x, top - gap + 8), f"{tick:.6g}", _PALE, _font(13), anchor="mt")
+        draw.text((x, top - gap + 8), f"{tick:.6g}", PALE, font(13), anchor="mt")
     return image
 
 
 def _scale(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the edges of about forty bins, and a few round numbers among them."""
     low, high = float(values.min()), float(values.max())
-    width = _round_step((high - low) / _BINS)
+    width = round_step((high - low) / _BINS)
     is_whole = bool((values == values.round()).all())
     if is_whole:
         width = max(1.0, width)
@@ -131,12 +131,12 @@ def _scale(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     shift = 0.5 if is_whole else 0.0
     first, last = math.floor(low / width), math.floor(high / width) + 1
     edges = np.arange(first, last + 1, dtype=np.float64) * width - shift
-    step = _round_step((high - low) / _TICKS)
+    step = round_step((high - low) / _TICKS)
     ticks = np.arange(math.ceil(edges[0] / step), math.floor(edges[-1] / step) + 1) * step
     return edges, ticks
 
 
-def _round_step(least: float) -> float:
+def round_step(least: float) -> float:
     """Return the smallest of 1, 2 and 5 times a power of ten that is not below a number."""
     if least <= 0:
         return 1.0
@@ -147,20 +147,22 @@ def _round_step(least: float) -> float:
 def _legend(draw: ImageDraw.ImageDraw, splits: Sequence[str]) -> int:
     x, y = MARGIN_PX, 66
     for number, split in enumerate(splits):
-        draw.rectangle([(x, y), (x + 12, y + 12)], fill=_COLOURS[number % len(_COLOURS)])
-        draw.text((x + 18, y + 6), split, _INK, _font(14), anchor="lm")
-        x += 40 + int(draw.textlength(split, _font(14)))
+        draw.rectangle([(x, y), (x + 12, y + 12)], fill=COLOURS[number % len(COLOURS)])
+        draw.text((x + 18, y + 6), split, INK, font(14), anchor="lm")
+        x += 40 + int(draw.textlength(split, font(14)))
     return y + 20
 
 
-def _canvas(height: int, title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+def canvas(height: int, title: str) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """Return a white picture with its title, and what draws on it."""
     image = Image.new("RGB", (WIDTH_PX, height), "white")
     draw = ImageDraw.Draw(image)
-    draw.text((MARGIN_PX, 22), title, _INK, _font(20))
+    draw.text((MARGIN_PX, 22), title, INK, font(20))
     return image, draw
 
 
-def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return Pillow's own font."""
     return ImageFont.load_default(size_px)
 
 

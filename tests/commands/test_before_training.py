@@ -1,4 +1,4 @@
-"""What can be known before the first step is said then, and the machine's faults are exit code 7."""
+"""What can be known before the first step is said then; the machine's faults exit with 7."""
 
 import json
 import subprocess

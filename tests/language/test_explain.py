@@ -1,8 +1,10 @@
 import json
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from runner.cli import main
 from runner.explain_text import explanation, sparkline
@@ -172,3 +174,26 @@ def test_weights_of_a_diff_stand_side_by_side():
     }
     shares = [each["weight of background in the loss"] for each in told.values()]
     assert shares == ["0.132 %", "24.8 %"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_learning_rate_is_drawn(suffix, tmp_path, capsys):
+    file = tmp_path / f"rates.{suffix}"
+    assert main(["explain", "uav_fixed", "--scale", "sample", "--plot", str(file)]) == 0
+    assert "drawn" in capsys.readouterr().err
+    if suffix == "png":
+        with Image.open(file) as image:
+            image.load()
+            assert image.size == (960, 420)
+    else:
+        points = ElementTree.parse(file).find("{http://www.w3.org/2000/svg}polyline").get("points")
+        heights = [float(point.split(",")[1]) for point in points.split()]
+        # The second cosine begins again where the first began, at a third of the training.
+        assert heights[0] == min(heights)
+        assert min(heights[60:75]) == pytest.approx(heights[0], abs=1)
+
+
+@pytest.mark.parametrize(("file", "code"), [("rates.pdf", 2), ("none/rates.png", 7)])
+def test_a_picture_that_cannot_be_written_has_its_cure(file, code, tmp_path, capsys):
+    assert main(["explain", "uav_fixed", "--plot", str(tmp_path / file)]) == code
+    assert "name" in capsys.readouterr().err
