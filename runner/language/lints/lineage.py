@@ -6,15 +6,20 @@ from runner.language.lints.subject import Subject
 from runner.language.recipe import Recipe
 
 
+def _base(subject: Subject) -> Recipe | None:
+    """Return the base of a recipe at full scale; a sample shrinks all versions alike."""
+    return subject.base if subject.recipe.scale == "full" else None
+
+
 @lint(
     reason="the noise of the gradient hardly changes",
     cure="leave it, or double it at least",
 )
 def negligible_batch_change(subject: Subject) -> Said:
     """An effective batch that differs from the base's, but hardly."""
-    if subject.base is None:
+    if (base := _base(subject)) is None:
         return
-    before, after = _effective(subject.base), _effective(subject.loaded.written)
+    before, after = _effective(base), _effective(subject.recipe)
     if before != after and abs(after / before - 1) < HARDLY:
         message = f"the effective batch goes from {before} to {after} ({after / before - 1:+.0%})"
         yield ("train", "batch_size"), message
@@ -31,11 +36,12 @@ def _effective(recipe: Recipe) -> int:
 def incomparable_monitor(subject: Subject) -> Said:
     """A version with another loss than its base that is judged by it."""
     monitor = subject.recipe.monitor
-    if subject.base is None or not monitor.metric.startswith("val/loss"):
+    base = _base(subject)
+    if base is None or not monitor.metric.startswith("val/loss"):
         return
     changed = [
         str(each)
-        for each in differences(subject.base, subject.loaded.written)
+        for each in differences(base, subject.recipe)
         if each.key[0] == "task" and ("loss" in each.key or "weight" in str(each.key[-1]))
     ]
     if changed:
