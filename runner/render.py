@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 if TYPE_CHECKING:
     from runner.events import Evaluated, Event, Finding, Stepped
+    from runner.language.lints.lint import Concern
 
 _MARKS = {"good": "good", "warning": "WARNING", "critical": "CRITICAL"}
 
@@ -200,6 +201,25 @@ def finding(event: Finding) -> str:
     subject = f" {event.subject}" if event.subject else ""
     advice = f" -> {event.advice}" if event.advice else ""
     return f"[{_MARKS[event.level]}] {event.rule}{subject}: {event.message}{advice}"
+
+
+def lints(name: str, said: Sequence[Concern]) -> str:
+    """Return what the lints say of a recipe, a line each."""
+    allowed = sum(bool(each.allowed) for each in said)
+    count = f"{len(said)} lint{'s' * (len(said) > 1)}"
+    return "\n".join([f"{name}: {count}, {allowed} allowed", *map(str, said)])
+
+
+def lints_in_short(said: Sequence[Concern]) -> str:
+    """Return what the lints say of a recipe that is about to be trained; of allowed ones the names.
+
+    Empty where they say nothing.
+    """
+    lines = [f"lint: {each}" for each in said if not each.allowed]
+    allowed = dict.fromkeys(each.lint for each in said if each.allowed)
+    if allowed:
+        lines.append(f"lints that the recipe allows: {', '.join(allowed)}")
+    return "\n".join(lines)
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -15,6 +15,12 @@ Count = Annotated[float, Field(ge=0)]
 
 Level = Literal["note", "warning"]
 
+IMBALANCED, SEVERE = 10.0, 100.0
+"""Largest class over smallest: above which it should be handled, above which it must be."""
+
+RARELY_DONE = 0.1
+"""Share of draws that are done below which a network learns never to say so."""
+
 _MODEL = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -20,6 +21,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
+
+
+@pytest.fixture
+def plugins_forgotten(monkeypatch):
+    """Let what a test's plugins register, and that their files were run, end with the test."""
+    from runner.registry import KINDS
+
+    for registry in KINDS.values():
+        monkeypatch.setattr(registry, "_entries", dict(registry._filled()))
+    yield
+    for name in [each for each in sys.modules if each.startswith("runner_plugin_")]:
+        del sys.modules[name]
 
 
 @pytest.fixture

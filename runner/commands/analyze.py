@@ -1,7 +1,6 @@
 """Measure the data of a recipe, find bad files, and say what follows."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from runner import render
 from runner.commands.analyze_summary import summary
 from runner.errors import DataError, MachineError, Problem
 from runner.language.load import load
-from runner.language.machine import read_machine
+from runner.language.machine import machine_in_use
 from runner.statistics import analysis_folder
 
 if TYPE_CHECKING:
@@ -58,8 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from runner.insight.analysis import analyze
     from runner.insight.analysis_patch import changes_for, draft, require_place
 
-    profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
-    machine = read_machine(Path(profile) if profile else None)
+    machine = machine_in_use(arguments.machine)
     loaded = load(arguments.recipe, sets=arguments.set, data=arguments.data)
     if arguments.write_patch is not None:
         require_place(loaded, arguments.write_patch)

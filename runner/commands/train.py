@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from runner import render
 from runner.errors import Problem, RecipeError
+from runner.language.known import statistics_at_hand
+from runner.language.lints.table import concerns, unknown_allowed
 from runner.language.load import Loaded, load
-from runner.language.machine import Machine, read_machine
+from runner.language.machine import expanded, machine_in_use
 from runner.language.plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -133,15 +135,10 @@ def _extend(arguments: argparse.Namespace) -> int:
     if os.environ.get("RANK", "0") == "0":
         extension = plan_extension(origin, loaded, arguments.set)
         render.note(render.rates(extension.rates()))
-        runs = Path(_machine(arguments).runs).expanduser()
+        runs = Path(machine_in_use(arguments.machine).runs).expanduser()
         out = out or new_path(runs, loaded.name, datetime.now(UTC), secrets.token_hex(4))
         begin_extension(extension, out, record.plugins)
     return _train(arguments, loaded, plugins, dict(record.plugins), out, True)
-
-
-def _machine(arguments: argparse.Namespace) -> Machine:
-    profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
-    return read_machine(Path(profile) if profile else None)
 
 
 def _resume(arguments: argparse.Namespace, folder: Path) -> int:
@@ -189,6 +186,8 @@ def _train(
     scale = f"{loaded.name}: scale {loaded.scale}, data {recipe.root}, seed {recipe.train.seed}"
     if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun, one speaks
         render.note(scale)
+        if not resumes and (said := _lints(arguments, loaded)):
+            render.note(said)
 
     def judge(end: Any, best: Any) -> list[dict[str, Any]]:
         return check_expectations(recipe.expect, recipe.scale, end=end, best=best)
@@ -198,7 +197,7 @@ def _train(
         session = Session(
             Request(
                 loaded=loaded,
-                machine=_machine(arguments),
+                machine=machine_in_use(arguments.machine),
                 out=out,
                 device=arguments.device,
                 plugins=plugins,
@@ -213,6 +212,19 @@ def _train(
         )
         _tell(session, is_quiet=arguments.quiet)
     return session.exit_code
+
+
+def _lints(arguments: argparse.Namespace, loaded: Loaded) -> str:
+    """Return what the lints say of the recipe as it is run.
+
+    Raises: RecipeError: it allows what no lint is called.
+    """
+    if unknown := unknown_allowed(loaded):
+        raise RecipeError(unknown)
+    runs = expanded(machine_in_use(arguments.machine).runs)
+    return render.lints_in_short(
+        concerns(loaded, statistics_at_hand(loaded.recipe, loaded.name, runs))
+    )
 
 
 def _tell(session: "Session", *, is_quiet: bool) -> None:

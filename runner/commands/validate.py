@@ -2,12 +2,18 @@
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from runner import render
 from runner.errors import Problem, RecipeError
+from runner.language.known import statistics_at_hand
+from runner.language.lints.lint import Concern
+from runner.language.lints.table import concerns, needlessly_allowed, unknown_allowed
 from runner.language.load import Loaded, load_at_every_scale
 from runner.language.lock import additions, check_lock
 from runner.language.lock_file import read_lock, write_lock
+from runner.language.machine import expanded, machine_in_use
 from runner.language.source import published, published_folder, shown_path
 from runner.language.versions import check_published
 
@@ -24,27 +30,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="add versions that are not in recipes.lock yet; what is there stays",
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit 2 where a lint is not allowed by its recipe"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print problems, or one line for each recipe that has none."""
+    """Print problems and lints, and one line for each recipe that has no problem."""
     if arguments.write_lock and arguments.recipes:
         message = "looks at all published recipes; leave out " + ", ".join(arguments.recipes)
         raise RecipeError(Problem("--write-lock", "", message))
-    found: dict[str, list[Problem]] = {}
+    found: list[Problem] = []
     sound: dict[str, Loaded] = {}
+    said: dict[str, list[Concern]] = {}
     for reference in arguments.recipes or published():
         try:
             loaded = load_at_every_scale(reference)
-            if problems := check_published(loaded):
-                raise RecipeError(problems)
+            said[reference] = _linted(loaded)
             sound[reference] = loaded
         except RecipeError as error:
-            found[reference] = list(error.problems)
-    problems = [problem for each in found.values() for problem in each]
-    problems += _lock_problems(list(sound.values()), arguments, is_sound=not problems)
-    problems = list(dict.fromkeys(problems))
+            found += error.problems
+    found += _lock_problems(list(sound.values()), arguments, is_sound=not found)
+    problems = list(dict.fromkeys(found))
     blamed = {problem.place.rpartition(":")[0] for problem in problems}
     fingerprints = {
         name: loaded.recipe_fingerprint
@@ -52,14 +60,44 @@ def run(arguments: argparse.Namespace) -> int:
         if shown_path(loaded.source.chain[-1]) not in blamed
     }
     if arguments.json:
-        rows = [{"place": p.place, "key": p.key, "message": p.message} for p in problems]
-        render.show(json.dumps({"problems": rows, "recipes": fingerprints}, indent=2))
+        render.show(_document(problems, fingerprints, said))
     else:
         for name, fingerprint in fingerprints.items():
             render.show(f"{name}: ok ({fingerprint})")
         if problems:
             render.complain("\n".join(map(str, problems)))
-    return RecipeError.exit_code if problems else 0
+        for name, each in said.items():
+            if each:
+                render.note(render.lints(name, each))
+    is_doubtful = any(not each.allowed for name in said for each in said[name])
+    return RecipeError.exit_code if problems or (arguments.strict and is_doubtful) else 0
+
+
+def _linted(loaded: Loaded) -> list[Concern]:
+    """Return what the lints say of a recipe.
+
+    Raises: RecipeError: what is wrong with it as a published one, or with what it allows.
+    """
+    statistics = statistics_at_hand(loaded.recipe, loaded.name, expanded(machine_in_use().runs))
+    said = concerns(loaded, statistics)
+    problems = [
+        *check_published(loaded),
+        *unknown_allowed(loaded),
+        *needlessly_allowed(loaded, said, is_measured=statistics is not None),
+    ]
+    if problems:
+        raise RecipeError(problems)
+    return said
+
+
+def _document(
+    problems: Sequence[Problem],
+    fingerprints: Mapping[str, str],
+    said: Mapping[str, Sequence[Concern]],
+) -> str:
+    rows = [{"place": p.place, "key": p.key, "message": p.message} for p in problems]
+    lints = [asdict(concern) for each in said.values() for concern in each]
+    return json.dumps({"problems": rows, "recipes": fingerprints, "lints": lints}, indent=2)
 
 
 def _lock_problems(

@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.errors import Problem, RecipeError
-from runner.insight.analysis_remarks import IMBALANCED, RARELY_DONE, SMALLEST_SIDE_PX
+from runner.insight.analysis_remarks import SMALLEST_SIDE_PX
 from runner.language.dump import to_yaml
 from runner.language.load import Loaded, is_published
 from runner.registry import losses
-from runner.statistics import Statistics
+from runner.statistics import IMBALANCED, RARELY_DONE, Statistics
 
 WEIGHT_LIMIT = 10.0
 """Above it a class is found wherever it could be: its recall rises while its IoU falls."""

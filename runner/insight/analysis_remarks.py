@@ -6,13 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from runner.statistics import Level, Remark, SplitStatistics
-
-IMBALANCED, SEVERE = 10.0, 100.0
-"""Largest class over smallest: above which it should be handled, above which it must be."""
-
-RARELY_DONE = 0.1
-"""Share of draws that are done below which a network learns never to say so."""
+from runner.statistics import IMBALANCED, RARELY_DONE, SEVERE, Level, Remark, SplitStatistics
 
 SMALLEST_SIDE_PX = 16.0
 """Typical side of a box, in a sample, below which even the finest grid of 8 px hardly sees it."""

@@ -58,7 +58,7 @@ def weight_tables(recipe: Recipe, statistics: Statistics | None) -> list[WeightT
         recipe: whose losses.
         statistics: of its data; None where they have not been measured.
     """
-    counts = _counts(recipe, statistics)
+    counts = trained_counts(recipe, statistics)
     known = list(KINDS["losses"])
     found = []
     for key, part in parts_of(recipe):
@@ -128,7 +128,7 @@ def _names(recipe: Recipe, counts: Mapping[str, float]) -> list[str]:
     return list(classes) if isinstance(classes, Mapping | list | tuple) else []
 
 
-def _counts(recipe: Recipe, statistics: Statistics | None) -> dict[str, float]:
+def trained_counts(recipe: Recipe, statistics: Statistics | None) -> dict[str, float]:
     """Return the units of each class as the recipe trains on them."""
     if statistics is None:
         return {}

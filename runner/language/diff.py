@@ -4,15 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.language.differences import Difference, differences
+from runner.language.differences import HARDLY, Difference, differences
 from runner.language.facts import facts
 from runner.language.known import statistics_at_hand
 from runner.language.load import Loaded
 from runner.language.recipe import Recipe
 from runner.language.versions import groups_of
-
-_HARDLY = 0.2
-"""A batch that grows or shrinks by less than this share trains as before."""
 
 _BATCH = (("train", "batch_size"), ("train", "accumulate"))
 _RATES = "learning rate at"
@@ -98,7 +95,7 @@ def notes_on(
         old, new = (each.train.batch_size * each.train.accumulate for each in (before, after))
         if old == new:
             notes.append(f"the effective batch stays {old}: nothing changes for the optimizer")
-        elif abs(new / old - 1) < _HARDLY:
+        elif abs(new / old - 1) < HARDLY:
             notes.append(f"hardly a change: effective batch {old} -> {new} ({new / old - 1:+.0%})")
     if keys and all(any(key[: len(each)] == each for each in _RATE) for key in keys):
         rates = {name: text for name, text in facts_after.items() if name.startswith(_RATES)}

@@ -16,6 +16,9 @@ NOT_COMPARED = (
 )
 """What a recipe says of itself, and the blocks that all versions of a scenario share."""
 
+HARDLY = 0.2
+"""A batch that grows or shrinks by less than this share trains as before."""
+
 
 @dataclass(frozen=True)
 class Difference:

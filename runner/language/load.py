@@ -48,6 +48,14 @@ class Loaded:
         """The name of the recipe that it extends."""
         return self.source.chain[-2].stem if len(self.source.chain) > 1 else None
 
+    @cached_property
+    def base(self) -> "Loaded | None":
+        """The recipe that it extends, as written and of the same revision; None for a root."""
+        if len(self.source.chain) < 2:
+            return None
+        path, revision = self.source.chain[-2], self.source.revision
+        return _as_written(path.stem, read(path, revision))
+
     @property
     def scale(self) -> Scale:
         """Whether the recipe is run as written, on the embedded sample, or for a smoke test."""
@@ -188,14 +196,6 @@ def _block_source(source: Source, name: str, kept: Any) -> Source:
 def load_written(reference: str) -> Loaded:
     """Load a recipe as its file says, without overlays: for ``validate``, ``show``, ``diff``."""
     return _as_written(*_read_reference(reference))
-
-
-def load_base(loaded: Loaded) -> Loaded | None:
-    """Load, as written and of the same revision, the recipe that another extends."""
-    if len(loaded.source.chain) < 2:
-        return None
-    path, revision = loaded.source.chain[-2], loaded.source.revision
-    return _as_written(path.stem, read(path, revision))
 
 
 def _read_reference(reference: str) -> tuple[str, Source]:

@@ -4,6 +4,7 @@ A profile is outside of every fingerprint. It is a YAML file given by ``--machin
 the environment variable RUNNER_MACHINE.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -96,6 +97,15 @@ def expanded(text: str) -> Path:
         user = Path(text).parts[0].removeprefix("~")
         who = f"no user {user!r}" if user else "no home folder"
         raise ValueError(f"this machine has {who}; write the path in full") from None
+
+
+def machine_in_use(file: Path | None = None) -> Machine:
+    """Read the profile that the command line names, else the one that RUNNER_MACHINE names.
+
+    Raises: RecipeError: it cannot be read, or a value is wrong.
+    """
+    profile = file or os.environ.get("RUNNER_MACHINE")
+    return read_machine(Path(profile) if profile else None)
 
 
 def read_machine(path: Path | None) -> Machine:

@@ -3,7 +3,7 @@
 from runner.errors import Problem
 from runner.language.differences import Difference, differences
 from runner.language.document import Key, dotted
-from runner.language.load import Loaded, is_published, load_base
+from runner.language.load import Loaded, is_published
 
 TO_FILL_IN = "FILL IN"
 """What ``runner promote`` writes where only the author knows what to say."""
@@ -22,7 +22,7 @@ def check_published(loaded: Loaded) -> list[Problem]:
     if loaded.recipe.version is None:
         problems.append(source.problem(("version",), "is required of a published recipe"))
     problems += _unsaid(loaded)
-    base = load_base(loaded)
+    base = loaded.base
     if base is None:
         if loaded.recipe.changes:
             message = "there is no base to differ from; remove it, or extend one"

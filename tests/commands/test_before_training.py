@@ -1,4 +1,4 @@
-"""What can be known before the first step is said then, and the machine's faults are exit code 7."""
+"""What can be known before the first step is said then; the machine's faults exit with 7."""
 
 import json
 import subprocess
@@ -130,3 +130,22 @@ def test_data_that_go_wrong_while_training_leave_a_failed_run(capsys):
         record = json.loads(Path("run/run.json").read_text())
         assert (record["state"], record["exit_code"]) == ("failed", 3)
         assert "original_images" in record["reason"]
+
+
+def test_lints_are_among_the_first_lines_and_allowed_ones_by_name(capsys):
+    batch = "train: {batch_size: 17, accumulate: 1}\n"
+    allow = "allow: {unhandled_imbalance: seen, inverted_class_weights: meant}\n"
+    assert train(batch + allow) == 0
+    scale, *lints, allowed = capsys.readouterr().err.splitlines()[:4]
+    assert scale.startswith("mine: scale smoke")
+    assert all(line.startswith("lint: ") for line in lints)
+    assert "mine.yaml:2: train.batch_size: negligible_batch_change: " in lints[-1]
+    assert allowed == ("lints that the recipe allows: unhandled_imbalance, inverted_class_weights")
+
+
+def test_allowing_what_no_lint_is_called_is_found_before_the_training(capsys):
+    assert train("allow: {unhandled_imbalances: seen}\n") == 2
+    told = capsys.readouterr().err
+    assert "mine.yaml:2: allow.unhandled_imbalances: no lint is called" in told
+    assert "did you mean 'unhandled_imbalance'?" in told
+    assert not Path("run").exists()

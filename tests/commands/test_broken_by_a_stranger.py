@@ -13,6 +13,7 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.usefixtures("plugins_forgotten")
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -30,10 +31,7 @@ def _here(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_plugin_that_goes_wrong_is_named_with_its_line(source, said, capsys, monkeypatch):
-    from runner.registry import losses
-
-    monkeypatch.setattr(losses, "_entries", dict(losses._filled()))
+def test_plugin_that_goes_wrong_is_named_with_its_line(source, said, capsys):
     Path("own.py").write_text(source)
     assert main(["list", "losses", "--plugin", "own.py"]) == 2
     assert said in capsys.readouterr().err

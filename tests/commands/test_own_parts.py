@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from runner.cli import main
-from runner.registry import KINDS
 
 PARTS = """\
 import torch
@@ -62,11 +61,12 @@ def raising_in_a_worker(*, a: int = 0):
 LOSS, MODEL = "task.params.loss", "task.params.model"
 
 
+pytestmark = pytest.mark.usefixtures("plugins_forgotten")
+
+
 @pytest.fixture(autouse=True)
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for registry in KINDS.values():
-        monkeypatch.setattr(registry, "_entries", dict(registry._filled()))
     Path("own.py").write_text(PARTS)
     Path("machine.yaml").write_text("workers: 0\n")
 

@@ -114,13 +114,12 @@ def test_a_sample_is_written_once(tmp_path: Path) -> None:
     assert len(list((tmp_path / "samples").iterdir())) == 2
 
 
-def test_another_generator_version_is_another_folder(
+def test_another_source_of_a_generator_is_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
+    original = SAMPLES["uav"]
     folder = sample_folder("sample:uav", tmp_path)
-    monkeypatch.setitem(SAMPLES, "uav", replace(SAMPLES["uav"], version=99))
+    monkeypatch.setitem(SAMPLES, "uav", lambda folder, seed: original(folder, seed))
     assert sample_folder("sample:uav", tmp_path) != folder
 
 
@@ -131,9 +130,7 @@ def test_an_interrupted_writing_leaves_no_sample(
         (folder / str(seed)).touch()
         raise OSError(28, "No space left on device")
 
-    from dataclasses import replace
-
-    monkeypatch.setitem(SAMPLES, "uav", replace(SAMPLES["uav"], write=fail))
+    monkeypatch.setitem(SAMPLES, "uav", fail)
     with pytest.raises(MachineError, match="No space left"):
         sample_folder("sample:uav", tmp_path)
     assert not list((tmp_path / "samples").iterdir())
@@ -142,17 +139,18 @@ def test_an_interrupted_writing_leaves_no_sample(
 def test_the_process_that_comes_second_takes_the_firsts_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
-    original = SAMPLES["uav"].write
+    original = SAMPLES["uav"]
+    calls = []
 
     def overtaken(folder: Path, seed: int) -> None:
+        calls.append(seed)
         original(folder, seed)
-        monkeypatch.setitem(SAMPLES, "uav", replace(SAMPLES["uav"], write=original))
-        sample_folder("sample:uav", tmp_path)
+        if len(calls) == 1:
+            sample_folder("sample:uav", tmp_path)
 
-    monkeypatch.setitem(SAMPLES, "uav", replace(SAMPLES["uav"], write=overtaken))
+    monkeypatch.setitem(SAMPLES, "uav", overtaken)
     folder = sample_folder("sample:uav", tmp_path)
+    assert calls == [1, 1]
     assert list((tmp_path / "samples").iterdir()) == [folder]
 
 

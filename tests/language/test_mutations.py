@@ -138,6 +138,7 @@ def dotted(path) -> str:
 
 def test_misspelt_key_is_named_at_its_line_with_the_nearest(trials):
     counts: Counter[str] = Counter()
+    without = []
     for number, (recipe, data, path) in enumerate(trials.cases()):
         key = str(path[-1])
         if len(key) < 3 or FREE.fullmatch(dotted(path[:-1])):
@@ -145,18 +146,16 @@ def test_misspelt_key_is_named_at_its_line_with_the_nearest(trials):
         wrong = MISSPELLINGS[number % 3](key, 1 + number % (len(key) - 2))
         if wrong == key:
             continue
-        text, line = written(changed(data, path, lambda _, v: [(wrong, v)]), wrong)
+        text, line = written(changed(data, path, lambda _, v, key=wrong: [(key, v)]), wrong)
         said = trials.said(text)
         assert said, (recipe, path, wrong, "was taken silently")
         counts["all"] += 1
         here = [each for each in said if each.startswith(f"mutated.yaml:{line}:")]
         counts["at its line"] += bool(here)
-        counts["suggested"] += any(f"did you mean {key!r}" in each for each in here)
         if not any(f"did you mean {key!r}" in each for each in here):
-            print(recipe, dotted(path), wrong, line, said[:3])
-    print(counts)
+            without.append((recipe, dotted(path), wrong, said[:3]))
     assert counts["at its line"] == counts["all"] > 900
-    assert counts["suggested"] > 0.95 * counts["all"]
+    assert len(without) < 0.05 * counts["all"], without
 
 
 def test_retyped_value_is_named_or_allowed(trials):
@@ -167,7 +166,6 @@ def test_retyped_value_is_named_or_allowed(trials):
         for other in (others[number % len(others)], others[(number + 2) % len(others)]):
             text, _ = written(changed(data, path, lambda k, _, v=other: [(k, v)]))
             counts["refused" if trials.said(text) else "allowed"] += 1
-    print(counts)
     assert counts["refused"] > 0.8 * counts.total() > 1000
 
 
@@ -176,7 +174,6 @@ def test_removed_key_is_named_or_has_a_default(trials):
     for _, data, path in trials.cases():
         text, _ = written(changed(data, path, lambda _, __: []))
         counts["refused" if trials.said(text) else "allowed"] += 1
-    print(counts)
     assert counts["refused"] > 0.1 * counts.total()
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from runner.cli import main
 from runner.language.dump import to_yaml
 from runner.language.load import load, load_written
-from runner.registry import KINDS
 
 PART = """
 from runner.registry import schedules
@@ -22,14 +20,12 @@ def {name}(horizon, /, *, factor: float = {factor}):
 """
 
 
+pytestmark = pytest.mark.usefixtures("plugins_forgotten")
+
+
 @pytest.fixture(autouse=True)
 def _clean(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for registry in KINDS.values():
-        monkeypatch.setattr(registry, "_entries", dict(registry._filled()))
-    yield
-    for module in [name for name in sys.modules if name.startswith("runner_plugin_own_")]:
-        del sys.modules[module]
 
 
 def run_folder(name: str, *, part: str, factor: float) -> Path:

@@ -84,7 +84,7 @@ def test_circle_of_extends_is_named():
 
 @pytest.mark.parametrize("name", ["../x.yaml", "/etc/passwd", "sub/x.yaml", "..", "[a]", "''"])
 def test_extends_stays_in_its_folder(name):
-    assert "child.yaml:1: extends: names a published recipe" in message(
+    assert "child.yaml:1: extends: write the name of a published recipe" in message(
         read, write("child.yaml", f"extends: {name}")
     )
 

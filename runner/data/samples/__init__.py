@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner.data.samples import pointer, uav, vesuvius, yolov8
@@ -17,24 +18,14 @@ PREFIX = "sample:"
 DEFAULT_SEED = 1
 
 
-@dataclass(frozen=True)
-class Generator:
-    """How a sample is made.
+Generator = Callable[[Path, int], None]
+"""Fills an existing, empty folder; a function of the seed."""
 
-    Attributes:
-        write: fills an existing, empty folder; a function of the seed.
-        version: raised when the same seed gives other files.
-    """
-
-    write: Callable[[Path, int], None]
-    version: int
-
-
-SAMPLES = {
-    "pointer": Generator(pointer.write, pointer.VERSION),
-    "uav": Generator(uav.write, uav.VERSION),
-    "vesuvius": Generator(vesuvius.write, vesuvius.VERSION),
-    "yolov8": Generator(yolov8.write, yolov8.VERSION),
+SAMPLES: dict[str, Generator] = {
+    "pointer": pointer.write,
+    "uav": uav.write,
+    "vesuvius": vesuvius.write,
+    "yolov8": yolov8.write,
 }
 
 
@@ -51,7 +42,7 @@ def write_sample(name: str, folder: Path, seed: int = DEFAULT_SEED) -> None:
         if any(folder.iterdir()):
             message = "holds files already; name a folder that is empty or does not exist"
             raise RecipeError(Problem(str(folder), "", message))
-        generator.write(folder, seed)
+        generator(folder, seed)
     except OSError as error:
         message = f"the sample cannot be written ({error}); name another folder"
         raise MachineError(Problem(str(folder), "", message)) from error
@@ -74,14 +65,14 @@ def sample_folder(root: str, cache: Path) -> Path:
         message = f"{root!r}: the seed must be a whole number, as in {PREFIX}{name}:7"
         raise RecipeError(Problem("", "data.params.root", message))
     seed = int(written_seed) if colon else DEFAULT_SEED
-    folder = cache / "samples" / f"{name}-v{generator.version}-seed{seed}"
+    folder = cache / "samples" / f"{name}-{_version(generator)}-seed{seed}"
     if folder.is_dir():
         return folder
     beside: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        generator.write(beside, seed)
+        generator(beside, seed)
         os.replace(beside, folder)
     except OSError as error:
         if beside is not None:
@@ -91,6 +82,12 @@ def sample_folder(root: str, cache: Path) -> Path:
             message = f"the sample cannot be written ({error}); choose another cache folder"
             raise MachineError(Problem(str(folder), "data.params.root", message)) from error
     return folder
+
+
+def _version(generator: Generator) -> str:
+    """Return what changes with the generator's source, so that no older files are taken."""
+    source = Path(inspect.getfile(generator)).read_bytes()
+    return hashlib.sha256(source).hexdigest()[:12]
 
 
 def _generator(name: str, key: str) -> Generator:

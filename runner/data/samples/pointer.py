@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
 EDGE_PX = 64
 SPLITS = {"train": 160, "val": 48, "test": 24}
 

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
 IMAGES = 96
 EDGE_PX = 64
 

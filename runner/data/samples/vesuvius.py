@@ -9,7 +9,6 @@ import tifffile
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-VERSION = 1
 EDGE = 32
 SCROLLS = (11, 12, 13, 14)
 VOLUMES_PER_SCROLL = 8

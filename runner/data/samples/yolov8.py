@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
 EDGE_PX = 128
 IMAGES = {"train": 128, "val": 64}
 ANIMALS = (1, 2, 3)
