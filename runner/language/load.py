@@ -198,9 +198,9 @@ def _of_parts_kept(block: Any, root: Any, child: Any) -> dict[str, Any]:
     within = [
         each.get("params") if isinstance(each, dict) else None for each in (block, root, child)
     ]
-    if not all(isinstance(each, dict) for each in within):
-        return {}
     own, below, above = within
+    if not (isinstance(own, dict) and isinstance(below, dict) and isinstance(above, dict)):
+        return {}
     params = {key: v for key, v in own.items() if _is_same_part(below.get(key), above.get(key))}
     return {"params": params} if params else {}
 

@@ -112,6 +112,7 @@ def pointing(
     *,
     model: ModelPart,
     loss: LossPart,
+    heatmap_weight: NotNegative = 0.0,
     done_weight: NotNegative = 1.0,
     done_positive_weight: Annotated[float, Field(gt=0)] = 1.0,
     point_when_done: Literal["masked", "centre"] = "masked",
@@ -122,6 +123,8 @@ def pointing(
     Args:
         model: from image to one place and a done logit.
         loss: of the place against the true one: mse, distance_hinge or huber_distance.
+        heatmap_weight: of the distance of the heatmap, whose mean the place is, from one peak at
+            the true place; beside the loss of the place.
         done_weight: of the done signal's cross-entropy, beside the loss of the place.
         done_positive_weight: within it, of samples that are done.
         point_when_done: what the place is trained on where nothing is left: masked, nothing;
@@ -136,7 +139,8 @@ def pointing(
         message = "points at objects, but the data are no points; write data: {name: points}"
         raise RecipeError(Problem("", "name", message))
     return Pointing(
-        spec, model.build(spec), loss.build(spec), loss_name="point", done_weight=done_weight,
+        spec, model.build(spec), loss.build(spec), loss_name="point",
+        heatmap_weight=heatmap_weight, done_weight=done_weight,
         done_positive_weight=done_positive_weight, point_when_done=point_when_done,
         count_limit=count_limit,
     )  # fmt: skip
