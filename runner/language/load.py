@@ -195,14 +195,14 @@ def _of_parts_kept(block: Any, root: Any, child: Any) -> dict[str, Any]:
 
     A net is shrunk alike, whichever task trains it.
     """
-    within = [
-        each.get("params") if isinstance(each, dict) else None for each in (block, root, child)
-    ]
-    own, below, above = within
-    if not (isinstance(own, dict) and isinstance(below, dict) and isinstance(above, dict)):
-        return {}
+    own, below, above = (_params(each) for each in (block, root, child))
     params = {key: v for key, v in own.items() if _is_same_part(below.get(key), above.get(key))}
     return {"params": params} if params else {}
+
+
+def _params(part: Any) -> dict[str, Any]:
+    params = part.get("params") if isinstance(part, dict) else None
+    return params if isinstance(params, dict) else {}
 
 
 def _is_same_part(one: Any, other: Any) -> bool:
