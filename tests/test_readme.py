@@ -78,3 +78,22 @@ def test_commands_and_recipes_that_the_readme_names_exist():
         re.findall(r"extends: (\w+)$", README, re.M)
     )
     assert named <= set(published())
+
+
+def without_lines(text: str) -> str:
+    """Leave out what another edit or another torch may move: line numbers and megabytes."""
+    return re.sub(r"(?<=:)\d+$|\d+(?= MB)", "N", text, flags=re.M)
+
+
+def test_what_is_shown_of_explain_and_diff_is_what_they_tell(capsys, monkeypatch):
+    from runner.cli import main
+
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(ROOT)
+    shown = section("What a recipe does before it runs")
+    for block in re.findall(r"```\n\$ runner (explain .*)\n((?:.*\n)*?)```", shown):
+        assert main(block[0].split()) == 0
+        assert without_lines(capsys.readouterr().out) == without_lines(block[1]), block[0]
+    assert main(["diff", "uav_baseline", "uav_fixed"]) == 0
+    consequences = capsys.readouterr().out.split("what follows", 1)[1].splitlines()
+    assert all(line in README for line in consequences)
