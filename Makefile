@@ -52,7 +52,7 @@ statistics: $(INSTALLED) ## measure the embedded samples anew, after a generator
 	rm -rf build/statistics && mkdir -p build/statistics
 	echo "cache: build/statistics/cache" > build/statistics/machine.yaml
 	for pair in uav:uav_baseline vesuvius:vesuvius_corrected pointer:pointer_mse \
-	            yolov8:yolov8_original; do \
+	            yolov8:yolov8_original s4gan:s4gan_corrected; do \
 	  $(RUNNER) analyze "$${pair#*:}" --machine build/statistics/machine.yaml \
 	    --out "build/statistics/$${pair%%:*}" && \
 	  cp "build/statistics/$${pair%%:*}/analysis.json" \

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 class Split(Protocol):
     """Part of a data set: items that can be drawn in any order, from any worker process.
 
-    Validation items may be tiles of an image.
+    Validation items may be tiles of an image. A training split that also has ``sizes_px`` is asked
+    for one of these sizes in all draws of a batch (``Draw.size_px``), drawn anew for each batch.
     """
 
     @property

@@ -9,6 +9,7 @@ from runner.colour import Paint, plain
 from runner.render import table
 
 if TYPE_CHECKING:
+    from runner.insight.memory import Memory
     from runner.language.class_weights import WeightTable
     from runner.language.explain import Explanation
     from runner.language.loss_tables import LossTable
@@ -175,6 +176,34 @@ def origin_of(found: "Origin", *, width: int = 100, paint: Paint = plain) -> str
 
 def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def memory_of(found: "Memory") -> str:
+    """Return what a training step keeps on its device."""
+    batch, *shape = found.images
+    size = " x ".join(map(str, shape))
+    parts = {
+        "weights and buffers": found.weights,
+        "gradients": found.gradients,
+        "state of the optimizer": found.optimizer,
+        "average of the weights": found.average,
+        f"activations of a batch of {batch} x {size}": found.activations,
+        "together": found.total,
+    }
+    rows = [
+        [name, _UNKNOWN if kept is None else _megabytes(kept)]
+        for name, kept in parts.items()
+        if kept != 0
+    ]
+    lines = ["memory of a training step, at least", table(rows)]
+    if found.activations is None:
+        lines.append("  activations cannot be traced: the task looks at values while it computes")
+    lines.append("  besides: what operations need while they run, libraries, the device's context")
+    return "\n".join(lines)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.{0 if size >= 1e7 else 1}f} MB"
 
 
 def _titled(found: "LossTable") -> str:

@@ -61,12 +61,15 @@ class Draw:
         index: which item of the split.
         cut: where to crop; the dataset's own rule (uniform) where None.
         choose: how many objects are marked; the dataset's own rule (uniform) where None.
+        size_px: edge of the square that the crop is brought to, the same in all draws of a batch;
+            None to leave it as it is cut.
     """
 
     number: int
     index: int
     cut: Cut | None = None
     choose: Choose | None = None
+    size_px: int | None = None
 
 
 @dataclass(frozen=True)

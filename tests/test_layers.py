@@ -20,7 +20,8 @@ LAYERS = (
 ONLY_IN_FACTORIES = {"task", "nets", "data", "tasks"}
 CORE = tuple(f"engine.{name}" for name in ("loop", "checkpoint", "distributed", "ema"))
 CORE_SEES = {
-    "errors", "events", "statistics", "surveys", "samples", "contracts", "plan", "task", "engine"
+    "errors", "events", "statistics", "surveys", "samples", "contracts", "plan", "task", "nets",
+    "engine",
 }  # fmt: skip
 WITHOUT_TORCH = (
     "plan", "signature", "encoders", "registry", "splitting", "parts", "language", "cli", "render",

@@ -60,6 +60,15 @@ def test_own_loss_and_own_folder_train_without_touching_the_checkout(photos):
     ).read_text()
 
 
+def test_the_draft_of_few_labels_is_a_recipe(tmp_path):
+    from runner.language.load import load
+
+    [block] = [each for each in BLOCK.finditer(section("Few labels")) if each["file"]]
+    (tmp_path / block["file"]).write_text(block["text"])
+    recipe = load(str(tmp_path / block["file"])).recipe
+    assert (recipe.data.name, recipe.sampler.name) == ("partly_labelled_folder", "two_streams")
+
+
 def test_commands_and_recipes_that_the_readme_names_exist():
     from runner.cli import COMMANDS
     from runner.language.source import published
@@ -69,3 +78,22 @@ def test_commands_and_recipes_that_the_readme_names_exist():
         re.findall(r"extends: (\w+)$", README, re.M)
     )
     assert named <= set(published())
+
+
+def without_lines(text: str) -> str:
+    """Leave out what another edit or another torch may move: line numbers and megabytes."""
+    return re.sub(r"(?<=:)\d+$|\d+(?= MB)", "N", text, flags=re.M)
+
+
+def test_what_is_shown_of_explain_and_diff_is_what_they_tell(capsys, monkeypatch):
+    from runner.cli import main
+
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(ROOT)
+    shown = section("What a recipe does before it runs")
+    for block in re.findall(r"```\n\$ runner (explain .*)\n((?:.*\n)*?)```", shown):
+        assert main(block[0].split()) == 0
+        assert without_lines(capsys.readouterr().out) == without_lines(block[1]), block[0]
+    assert main(["diff", "uav_baseline", "uav_fixed"]) == 0
+    consequences = capsys.readouterr().out.split("what follows", 1)[1].splitlines()
+    assert all(line in README for line in consequences)

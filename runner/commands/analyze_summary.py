@@ -13,7 +13,7 @@ from runner import render
 if TYPE_CHECKING:
     from runner.insight.analysis import Analysis
     from runner.insight.analysis_patch import Change
-    from runner.statistics import Remark, Statistics
+    from runner.statistics import Remark, SplitStatistics, Statistics
 
 _SHOWN = 5
 """Places of a remark, and unmapped values, that are shown; analysis.json has more."""
@@ -33,7 +33,7 @@ def summary(name: str, found: Analysis, changes: Sequence[Change]) -> str:
     """
     measured = found.statistics
     assert measured is not None, "what could not be opened has no figures"
-    items = ", ".join(f"{split} {count:,}" for split, count in measured.items.items())
+    items = ", ".join(_items(split, each) for split, each in measured.splits.items())
     blocks = [
         f"{name}: {measured.dataset} {measured.root} ({items}; fingerprint {measured.fingerprint})",
         _classes(measured),
@@ -43,6 +43,11 @@ def summary(name: str, found: Analysis, changes: Sequence[Change]) -> str:
         _changes(changes) if changes else "the recipe suits its data: no change follows",
     ]
     return "\n\n".join(block for block in blocks if block)
+
+
+def _items(split: str, each: SplitStatistics) -> str:
+    labelled = "" if each.labelled == each.items else f", {each.labelled:,} of them labelled"
+    return f"{split} {each.items:,}{labelled}"
 
 
 def _classes(found: Statistics) -> str:

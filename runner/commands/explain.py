@@ -8,14 +8,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner import explain_text, render
 from runner.colour import paint_for
-from runner.errors import MachineError, Problem, RecipeError
+from runner.errors import DataError, MachineError, Problem, RecipeError
 from runner.language.explain import Explanation, explain, load_at
-from runner.language.machine import read_machine
+from runner.language.load import Loaded
+from runner.language.machine import Machine, read_machine
 from runner.language.origins import origin
+
+if TYPE_CHECKING:
+    from runner.insight.memory import Memory
 
 EXAMPLE = "runner explain pointer_fixed task.params.loss.params.threshold"
 
@@ -41,6 +45,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--plot", type=Path, metavar="FILE", help="draw the learning rate as FILE.png or FILE.svg"
     )
     parser.add_argument(
+        "--quick", action="store_true",
+        help="leave out the estimate of memory, which takes torch and a batch of data",
+    )  # fmt: skip
+    parser.add_argument(
         "--set", action="append", default=[], metavar="K=V", help="overlay a value; repeatable"
     )
     parser.add_argument(
@@ -62,8 +70,28 @@ def run(arguments: argparse.Namespace) -> int:
     found = explain(loaded, Path(machine.runs).expanduser(), arguments.at)
     if arguments.plot is not None:
         _plot(found, arguments.plot)
+    memory, wanting = (None, "") if arguments.quick else _memory(loaded, machine)
+    if arguments.json:
+        kept = {**asdict(memory), "total": memory.total} if memory else None
+        render.show(json.dumps({**asdict(found), "memory": kept}, indent=2))
+        return 0
     _show(arguments, found, explain_text.explanation)
+    if memory is not None:
+        render.show("\n" + explain_text.memory_of(memory))
+    elif wanting:
+        render.note(f"\nmemory is not known, as it takes a batch of data:\n{wanting}")
     return 0
+
+
+def _memory(loaded: Loaded, machine: Machine) -> tuple["Memory | None", str]:
+    """Return what a step keeps; None, and why, where the data that it takes are not there."""
+    # Imported here: nothing else of the command needs torch.
+    from runner.insight.memory import estimate
+
+    try:
+        return estimate(loaded, machine), ""
+    except (DataError, RecipeError) as error:
+        return None, str(error)
 
 
 def _plot(found: Explanation, file: Path) -> None:

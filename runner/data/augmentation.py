@@ -32,7 +32,7 @@ class Augmentation:
     def __init__(self, *steps: A.BasicTransform) -> None:
         self.steps = steps
         self._compose = A.Compose(list(steps))
-        self._moves = any(isinstance(step, A.DualTransform) for step in steps)
+        self.moves_pixels = any(isinstance(step, A.DualTransform) for step in steps)
 
     @cached_property
     def _compose_with_boxes(self) -> A.Compose:
@@ -51,7 +51,7 @@ class Augmentation:
         [name] = sample.target
         assert name in ("mask", "boxes"), f"no step moves {name}"
         target = sample.target[name]
-        has_boxes = name == "boxes" and self._moves
+        has_boxes = name == "boxes" and self.moves_pixels
         compose = self._compose_with_boxes if has_boxes else self._compose
         compose.set_random_state(generator, random.Random(int(generator.integers(2**63))))
         image = sample.image.transpose(1, 2, 0)
@@ -115,6 +115,8 @@ def affine(
 
 class ZoomCrop:
     """A random part of the image, brought back to the image's own size."""
+
+    moves_pixels = True
 
     def __init__(self, scale: tuple[float, float], probability: float) -> None:
         """Make the transform.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from runner.data.cache import Stamp
@@ -44,16 +44,18 @@ class Pair:
     Attributes:
         name: of the image, relative to the root.
         identity: what an image of the same content would be called in another split.
-        image, mask: the files.
+        image, mask: the files; None where an image that is not labelled has no mask.
         height, width: of both, in pixels.
+        is_labelled: whether the mask may be trained on.
     """
 
     name: str
     identity: str
     image: Stamp
-    mask: Stamp
+    mask: Stamp | None
     height: int
     width: int
+    is_labelled: bool = field(default=True, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,10 @@ def _no_match(root: Path, pattern: str) -> str:
 
 
 def measure(
-    root: Path, images: Sequence[Named], mask_format: MaskFormat | None = None
+    root: Path,
+    images: Sequence[Named],
+    mask_format: MaskFormat | None = None,
+    is_labelled: bool = True,
 ) -> list[Pair]:
     """Return the pairs with their sizes, read from the files' headers.
 
@@ -144,6 +149,7 @@ def measure(
         root: the folder.
         images: by name.
         mask_format: whether masks hold ids or colours; not looked at where None.
+        is_labelled: whether the masks may be trained on; one may be missing where not.
     Raises: DataError: all images without mask, files that cannot be read, sizes that differ,
         masks of colours where ids are expected.
     """
@@ -151,18 +157,20 @@ def measure(
     problems: list[Problem] = []
     for each in images:
         image, mask = root / each.name, root / each.mask
-        if not mask.is_file():
+        has_mask = mask.is_file()
+        if is_labelled and not has_mask:
             message = f"has no mask: {each.mask} does not exist; add it, or remove the image"
             problems.append(problem(image, message))
             continue
         headers: list[Header] = []
-        for path in (image, mask):
+        files = (image, mask) if has_mask else (image,)
+        for path in files:
             with collected(problems):
                 headers.append(read_header(path))
-        if len(headers) < 2:
+        if len(headers) < len(files):
             continue
-        of_image, of_mask = headers
-        if mask_format == "index":
+        of_image, of_mask = headers[0], headers[-1]
+        if has_mask and mask_format == "index":
             with collected(problems):
                 require_index_mode(mask, of_mask.mode)
         if (of_image.height, of_image.width) != (of_mask.height, of_mask.width):
@@ -173,8 +181,9 @@ def measure(
             )
             problems.append(problem(image, message))
             continue
-        stamps = Stamp.of(image), Stamp.of(mask)
-        pairs.append(Pair(each.name, each.identity, *stamps, of_image.height, of_image.width))
+        stamps = Stamp.of(image), Stamp.of(mask) if has_mask else None
+        size = of_image.height, of_image.width
+        pairs.append(Pair(each.name, each.identity, *stamps, *size, is_labelled=is_labelled))
     if problems:
         raise DataError(problems)
     return pairs

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
 
 from runner.contracts import Choose, Cut
+from runner.data.drawing import recurring
 
 DoneMode = Literal["mixed", "regression", "classification", "balanced"]
 
@@ -98,11 +100,8 @@ class PointingOrder:
         generator: np.random.Generator,
     ) -> Iterator[tuple[int, Cut | None, Choose | None]]:
         """Yield image indices, no cut, and the choice."""
-        left = len(self)
-        while left:
-            for image in generator.permutation(self.images)[:left]:
-                yield int(image), None, self.choose
-                left -= 1
+        for image in islice(recurring(self.images, generator), len(self)):
+            yield image, None, self.choose
 
 
 @dataclass(frozen=True)

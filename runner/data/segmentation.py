@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from runner.contracts import IGNORE, DataSpec, Draw, Sample, Transform
 from runner.data.crops import Tile, UniformCut, cut_out, ignore_covered, tiles_of
 from runner.data.pairs import Pair
-from runner.data.store import Store, resized
+from runner.data.store import Store, interpolation, resized
 from runner.errors import Problem, RecipeError
 
 
@@ -53,12 +53,17 @@ class CropSplit:
         pairs: the items.
         crop: height and width; whole images where None.
         transforms: applied to each crop in turn.
+        strong: changes of colour, applied after them: a second view, in the target ``strong``;
+            there is none where empty.
+        sizes_px: edges of squares, one of which each batch is brought to; empty to keep the crop.
     """
 
     pictures: Pictures
     pairs: tuple[Pair, ...]
     crop: tuple[int, int] | None
     transforms: tuple[Transform, ...] = ()
+    strong: tuple[Transform, ...] = ()
+    sizes_px: tuple[int, ...] = ()
 
     @property
     def spec(self) -> DataSpec:
@@ -70,16 +75,35 @@ class CropSplit:
         """The images' names."""
         return tuple(pair.name for pair in self.pairs)
 
-    @property
+    @cached_property
     def is_labelled(self) -> Sequence[bool]:
-        """True for each."""
-        return (True,) * len(self.pairs)
+        """Whether each mask may be trained on."""
+        return tuple(pair.is_labelled for pair in self.pairs)
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def load(self, draw: Draw, generator: np.random.Generator) -> Sample:
         """Return a crop, augmented."""
+        sample = self._cropped(draw, generator)
+        if draw.size_px is not None:
+            sample = _squared(sample, draw.size_px)
+        before = sample.image.shape[1:]
+        for transform in self.transforms:
+            sample = transform(sample, generator)
+        if sample.image.shape[1:] != before:
+            (height, width), (turned_height, turned_width) = before, sample.image.shape[1:]
+            message = (
+                f"they turned {height}x{width} (height x width) into "
+                f"{turned_height}x{turned_width}, which no batch can hold; use a square crop, "
+                "or leave rotate90 out"
+            )
+            raise RecipeError(Problem("", "data.params.transforms", message))
+        if self.strong:
+            sample = _with_strong_view(sample, self.strong, generator)
+        return contiguous(sample)
+
+    def _cropped(self, draw: Draw, generator: np.random.Generator) -> Sample:
         pair = self.pairs[draw.index]
         image, mask = self.pictures.store.image(pair), self.pictures.store.mask(pair)
         size: tuple[int, ...] = mask.shape
@@ -87,22 +111,38 @@ class CropSplit:
         if self.crop is not None:
             size = self.crop
             inner = tuple(min(edges) for edges in zip(size, mask.shape, strict=True))
-            corner = (draw.cut or UniformCut())(mask, inner, generator)
+            # A mask that is withheld must not decide where the crop is taken, either.
+            visible = mask if pair.is_labelled else np.full_like(mask, IGNORE)
+            corner = (draw.cut or UniformCut())(visible, inner, generator)
         elif draw.cut is not None:
             message = "the sampler takes crops; set their height and width, or use another sampler"
             raise RecipeError(Problem("", "data.params.crop", message))
         cut_image, cut_mask = cut_out(image, corner, size, 0), cut_out(mask, corner, size, IGNORE)
         sample = self.pictures.sample(pair.name, cut_image, cut_mask)
-        for transform in self.transforms:
-            sample = transform(sample, generator)
-        height, width = sample.image.shape[1:]
-        if (height, width) != tuple(size):
-            message = (
-                f"they turned {size[0]}x{size[1]} (height x width) into {height}x{width}, "
-                "which no batch can hold; use a square crop, or leave rotate90 out"
-            )
-            raise RecipeError(Problem("", "data.params.transforms", message))
-        return contiguous(sample)
+        return replace(sample, is_labelled=pair.is_labelled)
+
+
+def _squared(sample: Sample, edge_px: int) -> Sample:
+    """Return image and mask brought to a square."""
+    image, size = sample.image.transpose(1, 2, 0), (edge_px, edge_px)
+    how = interpolation(image.shape[:2], size)
+    changed = resized(image, size, how).transpose(2, 0, 1)
+    mask = resized(sample.target["mask"], size, cv2.INTER_NEAREST_EXACT)
+    return replace(sample, image=changed, target={"mask": mask})
+
+
+def _with_strong_view(
+    sample: Sample, strong: Sequence[Transform], generator: np.random.Generator
+) -> Sample:
+    """Return the sample with a second, changed image in the target ``strong``."""
+    view = sample
+    for transform in strong:
+        view = transform(view, generator)
+    if not np.array_equal(view.target["mask"], sample.target["mask"]):
+        message = "they moved pixels, and labels of the weak view are for the strong one, too; "
+        cure = "change colours alone here, and move pixels in data.params.transforms"
+        raise RecipeError(Problem("", "data.params.strong", message + cure))
+    return replace(sample, target={**sample.target, "strong": view.image})
 
 
 @dataclass(frozen=True)

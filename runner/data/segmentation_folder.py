@@ -48,6 +48,8 @@ class View:
         validation: how validation and test images are brought to the size of a crop.
         mean, std: of the channels, in grey levels from 0 to 255.
         transforms: of the training split.
+        strong: of a second view of each training sample; there is none where empty.
+        sizes_px: edges of squares, one of which each training batch is brought to.
     """
 
     resize: tuple[int, int] | None
@@ -56,6 +58,8 @@ class View:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     transforms: Sequence[Transform] = ()
+    strong: Sequence[Transform] = ()
+    sizes_px: Sequence[int] = ()
 
 
 def open_folder(
@@ -82,43 +86,67 @@ def open_folder(
         RecipeError: values that contradict each other, all of them.
         DataError: everything that is wrong with the files, as far as headers show it.
     """
-    _check(layout, labels, rule, view)
-    if not root.is_dir():
-        raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
-    problems: list[Problem] = []
+    if problems := contradictions(layout, labels, rule, view):
+        raise RecipeError(problems)
+    require_folder(root)
+    problems = []
     classes: ClassMap | None = None
     splits: dict[str, tuple[Pair, ...]] = {}
     with collected(problems):
-        classes = _classes(root, labels)
+        classes = read_classes(root, labels)
     with collected(problems):
         for split, images in assign(root, layout, rule).items():
             with collected(problems):
                 splits[split] = tuple(measure(root, images, labels.format))
     if not allow_leak:
         problems += find_leaks(splits)
-    if view.crop is None and view.resize is None:
-        problems += [each for pairs in splits.values() for each in _uneven(root, pairs)]
+    problems += [each for pairs in splits.values() for each in uneven(root, pairs, view)]
     if problems:
         raise DataError(problems)
     assert classes is not None, "no problem, and yet no classes"
+    return opened(classes, splits, view, cache)
+
+
+def require_folder(root: Path) -> None:
+    """Raise a DataError where the root is no folder."""
+    if not root.is_dir():
+        raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
+
+
+def opened(
+    classes: ClassMap, splits: Mapping[str, tuple[Pair, ...]], view: View, cache: Path | None
+) -> Data:
+    """Return images that have been checked as a data set.
+
+    Args:
+        classes: what their masks mean.
+        splits: the images.
+        view: what samples look like.
+        cache: folder for decoded images; None to decode each time.
+    """
     store = Store(classes, view.resize, ArrayCache(cache) if cache else None)
     store.require_room([pair for pairs in splits.values() for pair in pairs])
     measured = Measured({"class_pixels": partial(class_pixels, store, splits["train"])})
     pictures = Pictures(DataSpec(classes.classes, measured=measured), store, view.mean, view.std)
-    opened = {split: _opened(split, pairs, pictures, view) for split, pairs in splits.items()}
-    return Data(pictures.spec, opened, _fingerprint(splits, classes), inventory(store, splits))
+    views = {split: _viewed(split, pairs, pictures, view) for split, pairs in splits.items()}
+    return Data(pictures.spec, views, _fingerprint(splits, classes), inventory(store, splits))
 
 
-def _opened(split: str, pairs: tuple[Pair, ...], pictures: Pictures, view: View) -> Split:
+def _viewed(split: str, pairs: tuple[Pair, ...], pictures: Pictures, view: View) -> Split:
     if split == "train":
-        return CropSplit(pictures, pairs, view.crop, tuple(view.transforms))
+        steps, strong = tuple(view.transforms), tuple(view.strong)
+        return CropSplit(pictures, pairs, view.crop, steps, strong, tuple(view.sizes_px))
     if view.validation == "squash":
         assert view.crop is not None, "checked with the recipe"
         return SquashSplit(pictures, pairs, view.crop)
     return TileSplit.of(pictures, pairs, view.crop)
 
 
-def _classes(root: Path, labels: Labels) -> ClassMap:
+def read_classes(root: Path, labels: Labels) -> ClassMap:
+    """Return what the masks mean.
+
+    Raises: DataError, RecipeError: it is not written as it should be.
+    """
     if labels.mapping is not None:
         return read_mapping(root / labels.mapping, labels.format)
     assert labels.names is not None, "checked with the recipe"
@@ -127,8 +155,8 @@ def _classes(root: Path, labels: Labels) -> ClassMap:
     return named(labels.names)
 
 
-def _check(layout: Layout, labels: Labels, rule: SplitRule, view: View) -> None:
-    """Raise a RecipeError with every value that contradicts another."""
+def contradictions(layout: Layout, labels: Labels, rule: SplitRule, view: View) -> list[Problem]:
+    """Return a problem for every value of the recipe that contradicts another."""
     problems: list[Problem] = []
     try:
         check_layout(layout)
@@ -154,18 +182,25 @@ def _check(layout: Layout, labels: Labels, rule: SplitRule, view: View) -> None:
         wrong("validation", "squash brings images to the size of a crop; set crop, or write tiles")
     files = list(rule.files.values()) if isinstance(rule, Lists) else []
     folders = list(rule.names.values()) if isinstance(rule, Folders) else []
-    for path in (*files, *folders, labels.mapping or "inside"):
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            wrong(
-                "mapping" if path == labels.mapping else "splits",
-                f"{path!r} leaves the root; write it relative to the root",
-            )
-    if problems:
-        raise RecipeError(problems)
+    problems += leaving("splits", (*files, *folders))
+    problems += leaving("mapping", (labels.mapping,) if labels.mapping else ())
+    return problems
 
 
-def _uneven(root: Path, pairs: Sequence[Pair]) -> list[Problem]:
+def leaving(key: str, paths: Sequence[str]) -> list[Problem]:
+    """Return a problem for each path of a parameter that leaves the root."""
+    message = "leaves the root; write it relative to the root"
+    return [
+        Problem("", f"data.params.{key}", f"{path!r} {message}")
+        for path in paths
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts
+    ]
+
+
+def uneven(root: Path, pairs: Sequence[Pair], view: View) -> list[Problem]:
     """Return a problem for each image that would not fit into a batch with the first."""
+    if view.crop is not None or view.resize is not None:
+        return []
     shape = pairs[0].height, pairs[0].width
     return [
         problem(
@@ -181,7 +216,12 @@ def _uneven(root: Path, pairs: Sequence[Pair]) -> list[Problem]:
 def _fingerprint(splits: Mapping[str, Sequence[Pair]], classes: ClassMap) -> str:
     """Return what changes with a name, a size, the split of a file or the meaning of a mask."""
     files = [
-        (split, pair.name, pair.image.size_bytes, pair.mask.size_bytes)
+        (
+            split if pair.is_labelled else f"{split} unlabelled",
+            pair.name,
+            pair.image.size_bytes,
+            pair.mask.size_bytes if pair.mask is not None else 0,
+        )
         for split, pairs in splits.items()
         for pair in pairs
     ]

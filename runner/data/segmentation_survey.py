@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +24,11 @@ class MaskedImage:
 
     Attributes:
         store: reads the mask.
-        pair: the files.
-        is_labelled: whether the mask may be trained on; it is not read where not.
+        pair: the files; the mask of an image that is not labelled is not read.
     """
 
     store: Store
     pair: Pair
-    is_labelled: bool = True
 
     @property
     def name(self) -> str:
@@ -41,6 +39,11 @@ class MaskedImage:
     def identity(self) -> str:
         """What an image of the same content would be called in another split."""
         return self.pair.identity
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the mask may be trained on."""
+        return self.pair.is_labelled
 
     def thumbnail(self) -> NDArray[np.float32] | None:
         """Return the image averaged to a few points an edge; None where it is of one grey."""
@@ -62,7 +65,7 @@ class MaskedImage:
                 pixels = count_classes(mask, len(self.store.classes.classes))
                 counts = tuple(map(float, pixels))
                 ignored = float(mask.size - pixels.sum())
-            if len(problems) > before:
+            if len(problems) > before and self.pair.mask is not None:
                 with collected([]):  # What cannot be read has been said.
                     unmapped = unmapped_pixels(Path(self.pair.mask.path), self.store.classes)
         return Survey(
@@ -76,18 +79,14 @@ class MaskedImage:
         )
 
 
-def inventory(
-    store: Store, splits: Mapping[str, Sequence[Pair]], unlabelled: Collection[str] = ()
-) -> Inventory:
+def inventory(store: Store, splits: Mapping[str, Sequence[Pair]]) -> Inventory:
     """Return the items of a data set of images with masks.
 
     Args:
         store: reads the masks.
         splits: the images.
-        unlabelled: splits whose masks, where they have any, are not to be looked at.
     """
     items = {
-        split: tuple(MaskedImage(store, pair, split not in unlabelled) for pair in pairs)
-        for split, pairs in splits.items()
+        split: tuple(MaskedImage(store, pair) for pair in pairs) for split, pairs in splits.items()
     }
     return Inventory("pixels", items)

@@ -52,6 +52,8 @@ class Folders:
     names: Mapping[str, str]
 
 
+LISTS = "data.params.splits.lists"
+
 SplitRule = Fractions | Lists | Folders
 
 
@@ -92,7 +94,7 @@ def assign(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Named]
         else:
             for split, file in rule.files.items():
                 with collected(problems):
-                    splits[split] = _listed(root / file, images)
+                    splits[split] = listed(root / file, images, LISTS)
     for split, members in splits.items():
         if not members:
             message = f"the split {split!r} is empty; add images, or change data.params.splits"
@@ -113,12 +115,48 @@ def dealt(images: Sequence[Named], rule: Fractions) -> dict[str, list[Named]]:
     }
 
 
-def _listed(file: Path, images: Sequence[Named]) -> list[Named]:
-    """Return the images that a list names by path, file name or stem."""
+def deal_groups(
+    images: Sequence[Named], group_of: Mapping[str, str], rule: Fractions
+) -> dict[str, list[Named]]:
+    """Return images dealt out by group, as near to the shares as whole groups allow.
+
+    Args:
+        images: in order of name.
+        group_of: the group of each image's name.
+        rule: shares of the images, and the seed that orders groups of equal size.
+    """
+    members: dict[str, list[Named]] = {}
+    for image in images:
+        members.setdefault(group_of[image.name], []).append(image)
+    names = sorted(members)
+    order = np.random.Generator(np.random.Philox(rule.seed)).permutation(len(names))
+    # Large groups first: small ones then even out what is left.
+    largest_first = sorted((names[place] for place in order), key=lambda name: -len(members[name]))
+    parts: dict[str, list[Named]] = {split: [] for split in rule.shares}
+    for number, name in enumerate(largest_first):
+        empty = [split for split, part in parts.items() if not part]
+        # The last groups are kept for splits that would otherwise have none.
+        open_to = empty if len(empty) >= len(largest_first) - number else list(parts)
+        lacking = {split: rule.shares[split] * len(images) - len(parts[split]) for split in open_to}
+        # Shares such as 0.1 are not exact: what differs by rounding alone is a tie.
+        chosen = max(open_to, key=lambda split: round(lacking[split], 6))
+        parts[chosen] += members[name]
+    return {split: sorted(part, key=lambda each: each.name) for split, part in parts.items()}
+
+
+def listed(file: Path, images: Sequence[Named], key: str) -> list[Named]:
+    """Return the images that a list names by path, file name or stem, in order of name.
+
+    Args:
+        file: text, an image a line.
+        images: that may be named.
+        key: of the recipe, that names the file.
+    Raises: DataError: the file cannot be read; a line names no image, several, or one again.
+    """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        message = f"the list of a split cannot be read ({error}); correct data.params.splits.lists"
+        message = f"the list cannot be read ({error}); correct {key}"
         raise DataError(problem(file, message)) from None
     by_name: dict[str, dict[str, Named]] = defaultdict(dict)
     for image in images:
@@ -151,9 +189,14 @@ def _listed(file: Path, images: Sequence[Named]) -> list[Named]:
     return sorted(members.values(), key=lambda image: image.name)
 
 
-def find_leaks(splits: Mapping[str, Sequence[Item]]) -> list[Problem]:
-    """Return a problem for each image that two splits hold, by name or by content."""
-    cure = "keep it in one split, or set data.params.allow_leak: true"
+def find_leaks(splits: Mapping[str, Sequence[Item]], allowed_by: str = "true") -> list[Problem]:
+    """Return a problem for each image that two splits hold, by name or by content.
+
+    Args:
+        splits: the images.
+        allowed_by: value of ``data.params.allow_leak`` that lets it be.
+    """
+    cure = f"keep it in one split, or set data.params.allow_leak: {allowed_by}"
     problems = []
     for (split, pair), (other, twin) in _twins(splits, lambda pair: pair.identity):
         same = "the same image" if pair.image.path == twin.image.path else "of the same name as"

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.contracts import IGNORE
 from runner.data.cache import ArrayCache, key_of
 from runner.data.classes import ClassMap
 from runner.data.files import collected, read_image
@@ -47,13 +48,18 @@ class Store:
         return self.cache.load(self.image_key(pair), build) if self.cache else build()
 
     def mask(self, pair: Pair) -> NDArray[np.uint8]:
-        """Return the mask, (H, W) uint8 class indices with 255 ignored; it may be read-only."""
+        """Return the mask, (H, W) uint8 class indices with 255 ignored; it may be read-only.
+
+        Of an image without one, 255 throughout.
+        """
+        if pair.mask is None:
+            return np.full(self.shape(pair), IGNORE, np.uint8)
         build = partial(_decoded_mask, pair, self.resize, self.classes)
         return self.cache.load(self.mask_key(pair), build) if self.cache else build()
 
     def image_key(self, pair: Pair) -> str:
         """Return the key of everything that the decoded image depends on."""
-        how = interpolation(pair, self.resize)
+        how = interpolation((pair.height, pair.width), self.resize)
         return key_of(kind="image", file=pair.image, resize=self.resize, interpolation=how)
 
     def mask_key(self, pair: Pair) -> str:
@@ -72,12 +78,13 @@ class Store:
         for pair in pairs:
             height, width = self.shape(pair)
             missing_bytes += 3 * height * width * (self.image_key(pair) not in self.cache)
-            missing_bytes += height * width * (self.mask_key(pair) not in self.cache)
+            is_lacking = pair.mask is not None and self.mask_key(pair) not in self.cache
+            missing_bytes += height * width * is_lacking
         self.cache.require_room(missing_bytes)
 
 
 def class_pixels(store: Store, pairs: Sequence[Pair]) -> list[float]:
-    """Return the pixels of each class over all masks; ignored pixels are not counted.
+    """Return the pixels of each class over the masks of labelled images, ignored ones left out.
 
     Raises: DataError: everything that is wrong with any of the masks.
     """
@@ -90,27 +97,34 @@ def class_pixels(store: Store, pairs: Sequence[Pair]) -> list[float]:
         return np.zeros(classes, np.int64)
 
     with ThreadPoolExecutor(max_workers=DECODERS) as pool:
-        total = sum(pool.map(counted, pairs), start=np.zeros(classes, np.int64))
+        labelled = [pair for pair in pairs if pair.is_labelled]
+        total = sum(pool.map(counted, labelled), start=np.zeros(classes, np.int64))
     if problems:
         raise DataError(sorted(problems, key=str))
     return [float(count) for count in total]
 
 
-def interpolation(pair: Pair, resize: tuple[int, int] | None) -> int:
-    """Return how an image is resized: averaged where it shrinks, else details alias."""
-    if resize and resize[0] <= pair.height and resize[1] <= pair.width:
+def interpolation(shape: Sequence[int], resize: tuple[int, int] | None) -> int:
+    """Return how an image is resized: averaged where it shrinks, else details alias.
+
+    Args:
+        shape: height and width of the image.
+        resize: height and width that it is brought to.
+    """
+    if resize and resize[0] <= shape[0] and resize[1] <= shape[1]:
         return cv2.INTER_AREA
     return cv2.INTER_LINEAR
 
 
 def _decoded_image(pair: Pair, resize: tuple[int, int] | None) -> NDArray[np.uint8]:
     image = read_image(Path(pair.image.path))
-    return resized(image, resize, interpolation(pair, resize)) if resize else image
+    return resized(image, resize, interpolation(image.shape, resize)) if resize else image
 
 
 def _decoded_mask(
     pair: Pair, resize: tuple[int, int] | None, classes: ClassMap
 ) -> NDArray[np.uint8]:
+    assert pair.mask is not None, pair.name
     mask = read_mask(Path(pair.mask.path), classes)
     return resized(mask, resize, cv2.INTER_NEAREST_EXACT) if resize else mask
 

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from runner.data.files import problem
 from runner.data.pairs import STEM, Layout, Named, find_images
-from runner.data.splits import Fractions, Lists, assign, dealt
+from runner.data.splits import Fractions, Lists, assign, deal_groups, dealt
 from runner.data.volumes_files import volume_id
 from runner.errors import DataError, Problem
 
@@ -116,37 +114,6 @@ def _dealt(
     held_out = parts.pop(str(rule.fold))
     train = sorted((each for part in parts.values() for each in part), key=lambda each: each.name)
     return {"train": train, "val": held_out}
-
-
-def deal_groups(
-    volumes: Sequence[Named], group_of: Mapping[str, str], rule: Fractions
-) -> dict[str, list[Named]]:
-    """Return volumes dealt out by group, as near to the shares as whole groups allow.
-
-    Args:
-        volumes: in order of name.
-        group_of: the group of each volume's name.
-        rule: shares of the volumes, and the seed that orders groups of equal size.
-    """
-    members: dict[str, list[Named]] = {}
-    for volume in volumes:
-        members.setdefault(group_of[volume.name], []).append(volume)
-    names = sorted(members)
-    order = np.random.Generator(np.random.Philox(rule.seed)).permutation(len(names))
-    # Large groups first: small ones then even out what is left.
-    largest_first = sorted((names[place] for place in order), key=lambda name: -len(members[name]))
-    parts: dict[str, list[Named]] = {split: [] for split in rule.shares}
-    for number, name in enumerate(largest_first):
-        empty = [split for split, part in parts.items() if not part]
-        # The last groups are kept for splits that would otherwise have none.
-        open_to = empty if len(empty) >= len(largest_first) - number else list(parts)
-        lacking = {
-            split: rule.shares[split] * len(volumes) - len(parts[split]) for split in open_to
-        }
-        # Shares such as 0.1 are not exact: what differs by rounding alone is a tie.
-        chosen = max(open_to, key=lambda split: round(lacking[split], 6))
-        parts[chosen] += members[name]
-    return {split: sorted(part, key=lambda each: each.name) for split, part in parts.items()}
 
 
 def _require_members(

@@ -30,9 +30,11 @@ class VolumePair(Pair):
     """A volume and its label, both known to be readable as far as their headers go.
 
     Attributes:
+        mask: the file of the label.
         header: of the volume.
     """
 
+    mask: Stamp
     header: VolumeHeader
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from typing import Any
 
@@ -38,6 +38,11 @@ def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
     """Return the generator of what a sampler draws in one epoch."""
     # Another counter than the draws': epoch 3 shares nothing with draw 3.
     return np.random.Generator(_philox(seed, epoch, stream=1))
+
+
+def batch_generator(seed: int, number: int) -> np.random.Generator:
+    """Return the generator of what all draws of one batch, over all processes, share."""
+    return np.random.Generator(_philox(seed, number, stream=2))
 
 
 def collate(samples: Sequence[Sample], ragged: frozenset[str]) -> Batch:
@@ -113,6 +118,7 @@ class _Batches:
     start_batch: int
     rank: int
     world: int
+    sizes_px: Sequence[int] = ()
 
     def __iter__(self) -> Iterator[list[Draw]]:
         draws_per_epoch = len(self.sampler)
@@ -128,8 +134,15 @@ class _Batches:
             for batch in range(skipped, batches):
                 start = batch * self.batch_size
                 whole = draws[start : start + self.batch_size]
-                yield share(whole, self.rank, self.world)
+                part = share(whole, self.rank, self.world)
+                yield self._sized(part, epoch * batches + batch)
             skipped = 0
+
+    def _sized(self, draws: list[Draw], number: int) -> list[Draw]:
+        if not self.sizes_px:
+            return draws
+        size_px = int(batch_generator(self.seed, number).choice(self.sizes_px))
+        return [replace(draw, size_px=size_px) for draw in draws]
 
 
 class _Loads(Dataset[Any]):
@@ -242,7 +255,8 @@ def train_loader(
         MachineError: while iterating: a worker was killed, or hangs.
     """
     assert batch_size % world == 0, (batch_size, world)  # make_plan refuses it
-    batches = _Batches(sampler, batch_size, drop_last, seed, start_batch, rank, world)
+    sizes_px = getattr(split, "sizes_px", ())
+    batches = _Batches(sampler, batch_size, drop_last, seed, start_batch, rank, world, sizes_px)
     return _batches_of(_loader(split, batches, seed, workers, pin_memory))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from runner.nets.averaging import move_towards
+
 
 class Ema:
     """Averaged copies of the trained parameters, current copies of the floating-point buffers.
@@ -43,9 +45,7 @@ class Ema:
             is_applied: scalar 0 or 1 on the device; where 0 nothing moves.
         """
         decay = min(self.decay, (1 + updates) / (10 + updates))
-        away = torch._foreach_sub(self._live, self._average)
-        torch._foreach_mul_(away, is_applied * (1 - decay))
-        torch._foreach_add_(self._average, away)
+        move_towards(self._average, self._live, is_applied * (1 - decay))
         if self._buffers:
             torch._foreach_copy_(self._buffers, self._live_buffers)
 

@@ -132,8 +132,14 @@ def without_improvement(values: Sequence[float], mode: Mode, min_delta: float) -
 def mean_rows(rows: Sequence[Row]) -> Row:
     """Return the means of the steps' figures; of those applied, where there are any.
 
-    A term that a step did not have counts as 0 in it, so that terms add up to the loss.
+    A term that a step did not have counts as 0 in it, so that terms add up to the loss. A figure
+    that a step could not know, which is NaN in it, does not count.
     """
     counted = [row for row in rows if not row["skipped"]] or list(rows)
     names = dict.fromkeys(name for row in counted for name in row if name != "skipped")
-    return {name: sum(row.get(name, 0.0) for row in counted) / len(counted) for name in names}
+    return {name: _mean_of_known([row.get(name, 0.0) for row in counted]) for name in names}
+
+
+def _mean_of_known(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan

@@ -20,6 +20,7 @@ from runner.engine.history import SKIPS_IN_A_ROW
 from runner.engine.precision import autocast
 from runner.engine.state import Run
 from runner.errors import Problem, RecipeError
+from runner.task import Task
 
 _AS_IT_IS = nullcontext()
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -84,9 +85,8 @@ class Stepper:
         self._pending: list[_Stepped] = []
         self._autocast = autocast(run.precision, run.device)
         if run.compile:
-            for child in run.task.children():
-                if next(child.parameters(), None) is not None:
-                    child.compile()
+            for net in _nets(run.task):
+                net.compile()
         self._model: nn.Module = run.task
         if run.processes.world > 1:
             devices = [run.device] if run.device.type == "cuda" else None
@@ -240,6 +240,15 @@ class Stepper:
 
     def _all_ids(self, ids: list[str]) -> list[str]:
         return [name for part in self._run.processes.gather(ids) for name in part]
+
+
+def _nets(task: Task) -> Iterator[nn.Module]:
+    """Yield what a task calls as modules, and what a task that it wraps does."""
+    for child in task.children():
+        if isinstance(child, Task):
+            yield from _nets(child)
+        elif next(child.parameters(), None) is not None:
+            yield child
 
 
 def moved(batch: Batch, run: Run) -> Batch:

@@ -183,9 +183,31 @@ def _still_named(block: Any, root: Any, child: Any) -> Any:
     for name, value in block.items():
         below, own = root.get(name), child.get(name)
         if isinstance(below, dict) and isinstance(own, dict) and swaps_part(below, own):
-            continue
+            value = _of_parts_kept(value, below, own)
+            if not value:
+                continue
         kept[name] = _still_named(value, below, own)
     return kept
+
+
+def _of_parts_kept(block: Any, root: Any, child: Any) -> dict[str, Any]:
+    """Leave in an overlay of a swapped part what is about parts that both name within it.
+
+    A net is shrunk alike, whichever task trains it.
+    """
+    own, below, above = (_params(each) for each in (block, root, child))
+    params = {key: v for key, v in own.items() if _is_same_part(below.get(key), above.get(key))}
+    return {"params": params} if params else {}
+
+
+def _params(part: Any) -> dict[str, Any]:
+    params = part.get("params") if isinstance(part, dict) else None
+    return params if isinstance(params, dict) else {}
+
+
+def _is_same_part(one: Any, other: Any) -> bool:
+    are_parts = all(isinstance(each, dict) and "name" in each for each in (one, other))
+    return are_parts and one["name"] == other["name"]
 
 
 def _block_source(source: Source, name: str, kept: Any) -> Source:

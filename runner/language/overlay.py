@@ -11,7 +11,7 @@ from runner.language.revisions import Revision
 
 _EITHER_OR: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"epochs"}), frozenset({"steps"}), frozenset({"fraction"})),
-    (frozenset({"fractions", "seed"}), frozenset({"lists"}), frozenset({"folders"})),
+    (frozenset({"fractions", "seed", "by"}), frozenset({"lists"}), frozenset({"folders"})),
     (frozenset({"mapping"}), frozenset({"classes"})),
 )
 """Spellings of one thing: the one written later removes the others from the mapping."""

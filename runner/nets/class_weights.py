@@ -43,14 +43,7 @@ def class_weights(
     if isinstance(weights, str):
         return _measured_weights(spec, key=key)
     if isinstance(weights, Mapping):
-        missing = [name for name in spec.classes if name not in weights]
-        problems = _unknown_classes(weights, spec, key=key)
-        problems += [
-            Problem("", f"{key}.{name}", "this class has no weight; add one") for name in missing
-        ]
-        if problems:
-            raise RecipeError(problems)
-        return tuple(float(weights[name]) for name in spec.classes)
+        return figures_by_class(weights, spec, key=key, what="weight")
     if len(weights) != len(spec.classes):
         message = (
             f"{len(weights)} weights for {len(spec.classes)} classes; "
@@ -58,6 +51,31 @@ def class_weights(
         )
         raise RecipeError(Problem("", key, message))
     return tuple(map(float, weights))
+
+
+def figures_by_class(
+    figures: Mapping[str, float], spec: DataSpec, *, key: str, what: str
+) -> tuple[float, ...]:
+    """Return a figure for each class, in the order of the classes.
+
+    Args:
+        figures: by class name.
+        spec: of the data whose classes are named.
+        key: the recipe's parameter, and ``what`` it gives each class, named in errors.
+        what: such as ``weight``.
+    Raises: RecipeError: a class has none, or a name is no class.
+    """
+    problems = [
+        each for name in figures for each in _unknown_classes([name], spec, key=f"{key}.{name}")
+    ]
+    problems += [
+        Problem("", f"{key}.{name}", f"this class has no {what}; add one")
+        for name in spec.classes
+        if name not in figures
+    ]
+    if problems:
+        raise RecipeError(problems)
+    return tuple(float(figures[name]) for name in spec.classes)
 
 
 def penalty_matrix(
@@ -82,22 +100,22 @@ def penalty_matrix(
     ]
 
 
-def class_pairs(
-    pairs: Mapping[str, tuple[str, str]], spec: DataSpec, *, key: str
-) -> dict[str, tuple[int, int]]:
-    """Return named pairs of classes as pairs of class indices.
+def class_groups(
+    groups: Mapping[str, Sequence[str]], spec: DataSpec, *, key: str
+) -> dict[str, tuple[int, ...]]:
+    """Return named groups of classes as groups of class indices.
 
     Raises: RecipeError: a name is no class of the data.
     """
     problems = [
         each
-        for name, pair in pairs.items()
-        for each in _unknown_classes(pair, spec, key=f"{key}.{name}")
+        for name, group in groups.items()
+        for each in _unknown_classes(group, spec, key=f"{key}.{name}")
     ]
     if problems:
         raise RecipeError(problems)
     index = {name: position for position, name in enumerate(spec.classes)}
-    return {name: (index[first], index[second]) for name, (first, second) in pairs.items()}
+    return {name: tuple(index[each] for each in group) for name, group in groups.items()}
 
 
 def _measured_weights(spec: DataSpec, *, key: str) -> tuple[float, ...]:

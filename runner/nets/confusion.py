@@ -15,19 +15,25 @@ SUMMARIES = ("miou", "pixel_accuracy")
 class ConfusionMatrix:
     """Counts pixels by true and predicted class; a Metric of a segmentation's logits.
 
-    Ignored pixels, and all pixels of unlabelled samples, are counted in a row of their own
-    that is dropped: to leave them out before would wait for the device.
+    Ignored pixels, and all pixels of unlabelled samples, are not counted.
     """
 
-    def __init__(self, classes: Sequence[str], rates: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        classes: Sequence[str],
+        rates: Mapping[str, Sequence[int]],
+        means: Mapping[str, Sequence[int]] = {},  # noqa: B006 - a value; nobody writes to it
+    ) -> None:
         """Start at zero.
 
         Args:
             classes: names, in the order of their indices.
             rates: name to true and predicted class index, of confusions to report.
+            means: name to class indices whose mean IoU to report.
         """
         self._classes = tuple(classes)
         self._rates = dict(rates)
+        self._means = dict(means)
         self._counts: Tensor | None = None
 
     @property
@@ -35,27 +41,24 @@ class ConfusionMatrix:
         """All that ``compute`` may return."""
         kinds = ("iou", "accuracy", "precision")
         of_classes = [f"{kind}/{name}" for kind in kinds for name in self._classes]
-        return [*of_classes, *SUMMARIES, *self._rates]
+        return [*of_classes, *SUMMARIES, *(f"miou/{name}" for name in self._means), *self._rates]
 
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Count a batch, on the device of its logits."""
         assert outputs.logits is not None, "a confusion matrix counts a segmentation's logits"
-        classes = len(self._classes)
-        # On a CPU max finds the class ten times faster than argmax.
-        predicted = outputs.logits.max(1).indices
         # The logits of a volume too large for the device are on the CPU.
-        mask = batch.target["mask"].to(predicted.device).long()
-        is_labelled = batch.is_labelled.to(predicted.device).view(-1, *[1] * (mask.ndim - 1))
-        row = torch.where((mask != IGNORE) & is_labelled, mask, classes)
-        counts = count_codes((row * classes + predicted).flatten(1), (classes + 1) * classes)
+        device = outputs.logits.device
+        mask = batch.target["mask"].to(device).long()
+        is_labelled = batch.is_labelled.to(device).view(-1, *[1] * (mask.ndim - 1))
+        counts = confusion_counts(outputs.logits, mask.masked_fill(~is_labelled, IGNORE))
         self._counts = counts if self._counts is None else self._counts + counts
 
     def state(self) -> Tensor:
         """Return the counts, (K, K) int64 on the CPU, rows by true class."""
-        classes = len(self._classes)
         if self._counts is None:
+            classes = len(self._classes)
             return torch.zeros(classes, classes, dtype=torch.int64)
-        return self._counts.view(classes + 1, classes)[:classes].cpu()
+        return self._counts.cpu()
 
     def compute(self, states: Sequence[Tensor]) -> dict[str, float]:
         """Return the figures of all processes' counts.
@@ -65,7 +68,35 @@ class ConfusionMatrix:
         never true, the precision of one that is never predicted.
         """
         counts = torch.stack(list(states)).sum(0)
-        return figures(counts, self._classes, self._rates)
+        return figures(counts, self._classes, self._rates, self._means)
+
+
+def confusion_counts(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return how many pixels of each true class are predicted as each class.
+
+    Args:
+        logits: (B, K, *spatial).
+        mask: (B, *spatial) int64; 255 is not counted.
+    Returns: (K, K) int64, rows by true class.
+    """
+    classes = logits.shape[1]
+    # On a CPU max finds the class ten times faster than argmax.
+    predicted = logits.max(1).indices
+    # What is ignored has a row of its own: to leave it out before would wait for the device.
+    row = mask.masked_fill(mask == IGNORE, classes)
+    counts = count_codes((row * classes + predicted).flatten(1), (classes + 1) * classes)
+    return counts.view(classes + 1, classes)[:classes]
+
+
+def mean_iou(counts: Tensor) -> Tensor:
+    """Return the mean IoU of the classes that occur, NaN where none does; stays on the device.
+
+    Args:
+        counts: (K, K) int64, rows by true class, columns by predicted class.
+    """
+    hits = counts.diagonal()
+    # 0 / 0, of a class that is neither true nor predicted, is NaN and is left out.
+    return (hits / (counts.sum(0) + counts.sum(1) - hits)).nanmean()
 
 
 def count_codes(codes: Tensor, bins: int) -> Tensor:
@@ -92,7 +123,10 @@ def counts_without_waiting(codes: Tensor, bins: int) -> Tensor:
 
 
 def figures(
-    counts: Tensor, classes: Sequence[str], rates: Mapping[str, tuple[int, int]]
+    counts: Tensor,
+    classes: Sequence[str],
+    rates: Mapping[str, Sequence[int]],
+    means: Mapping[str, Sequence[int]] = {},  # noqa: B006 - a value; nobody writes to it
 ) -> dict[str, float]:
     """Return IoU, accuracy (recall) and precision by class, their summary and the rates.
 
@@ -101,6 +135,7 @@ def figures(
         classes: K names.
         rates: name to true and predicted class; the share of the true class's pixels that are
             predicted as the other.
+        means: name to classes, whose mean IoU is reported.
     Returns: names and values in [0, 1], no unit.
     """
     table = counts.double()
@@ -115,9 +150,11 @@ def figures(
         note(f"iou/{name}", hits[index], true[index] + predicted[index] - hits[index])
         note(f"accuracy/{name}", hits[index], true[index])
         note(f"precision/{name}", hits[index], predicted[index])
-    ious = [value for name, value in found.items() if name.startswith("iou/")]
-    if ious:
-        found["miou"] = sum(ious) / len(ious)
+    groups = {"miou": range(len(classes)), **{f"miou/{name}": own for name, own in means.items()}}
+    for name, group in groups.items():
+        ious = [found[key] for index in group if (key := f"iou/{classes[index]}") in found]
+        if ious:
+            found[name] = sum(ious) / len(ious)
     note("pixel_accuracy", hits.sum(), true.sum())
     for name, (truth, other) in rates.items():
         note(name, table[truth, other], true[truth])

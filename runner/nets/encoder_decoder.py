@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import segmentation_models_pytorch as smp
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from runner.contracts import DataSpec
 from runner.errors import Problem, RecipeError
@@ -38,15 +39,43 @@ def deeplabv3plus(
     output_stride: Literal[8, 16],
     atrous_rates: tuple[int, int, int],
     dropout: float,
+    head_dropouts: Sequence[float] | None = None,
 ) -> nn.Module:
-    """Return a DeepLabV3+. Source: Chen et al. 2018."""
+    """Return a DeepLabV3+, of one head or of several that are averaged.
+
+    Source: Chen et al. 2018.
+    """
     values = {
         "decoder_channels": decoder_channels,
         "encoder_output_stride": output_stride,
         "decoder_atrous_rates": atrous_rates,
         "decoder_aspp_dropout": dropout,
     }
-    return _assembled(smp.DeepLabV3Plus, spec, encoder, pretrained, norm, **values)
+    model = _assembled(smp.DeepLabV3Plus, spec, encoder, pretrained, norm, **values)
+    if head_dropouts is not None:
+        head: Any = model.model.segmentation_head
+        # smp's is a 1x1 convolution, and what enlarges its logits.
+        head[0] = MeanOfHeads(decoder_channels, len(spec.classes), head_dropouts)
+    return model
+
+
+class MeanOfHeads(nn.Module):
+    """The mean of heads that each drop out other channels: an ensemble for the price of one.
+
+    Attributes:
+        heads: (B, C, H, W) to (B, K, H, W); drawn apart by their random starts and dropouts.
+    """
+
+    def __init__(self, channels: int, classes: int, dropouts: Sequence[float]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Dropout2d(share), nn.Conv2d(channels, classes, 1))
+            for share in dropouts
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the mean logits, (B, K, H, W)."""
+        return torch.stack([head(features) for head in self.heads]).mean(0)
 
 
 def _assembled(
@@ -56,7 +85,7 @@ def _assembled(
     pretrained: str | None,
     norm: Literal["batch", "group"],
     **values: Any,
-) -> nn.Module:
+) -> PaddedToStride:
     """Build, fill and convert the network; let it take images of any size."""
     if spec.dimensions != 2:
         message = (

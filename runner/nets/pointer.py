@@ -26,10 +26,12 @@ class Pointed(NamedTuple):
     Attributes:
         point: (B, 2), x and y, -1 and 1 being the edges of the canvas.
         done: (B,) logit.
+        heatmap: (B, h, w) log of each cell's share, they sum to 1; None where a net has no map.
     """
 
     point: Tensor
     done: Tensor
+    heatmap: Tensor | None = None
 
 
 class Pointer(nn.Module):
@@ -90,10 +92,12 @@ class HeatmapHead(nn.Module):
         hidden = self.hidden(features)
         # What is next depends on what is left elsewhere, beyond the backbone's sight.
         hidden = (hidden + self.context(hidden.mean((2, 3)))[..., None, None]).relu()
-        share = (SHARPNESS * self.heatmap_head(hidden).flatten(1).float()).softmax(1)
-        middles = cell_middles(features.shape[2], features.shape[3], share).flatten(2).squeeze(0)
+        height, width = features.shape[2:]
+        heatmap = (SHARPNESS * self.heatmap_head(hidden).flatten(1).float()).log_softmax(1)
+        middles = cell_middles(height, width, heatmap).flatten(2).squeeze(0)
         done = self.done_head(torch.cat([hidden.mean((2, 3)), hidden.amax((2, 3))], 1))
-        return Pointed(share @ middles.T, done.squeeze(1))
+        point = heatmap.exp() @ middles.T
+        return Pointed(point, done.squeeze(1), heatmap.unflatten(1, (height, width)))
 
 
 def cell_middles(height: int, width: int, like: Tensor) -> Tensor:

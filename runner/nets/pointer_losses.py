@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from runner.nets.distance import DistanceLoss
+from runner.nets.pointer import cell_middles
 from runner.nets.reduction import mean_over_valid
 
 
@@ -40,6 +41,28 @@ class PointLoss:
         hinge, tangent = t * distance + t**2, 2 * t * distance - t**2
         far = hinge if self.kind == "distance_hinge" else tangent
         return torch.where(distance < t, distance.square(), far)
+
+
+def heatmap_loss(heatmap: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Return how far a heatmap is from a Gaussian of one cell's width around the true place.
+
+    The mean of a map can be right without the map being so: two peaks beside the place. This
+    term wants one, at the place, and teaches each cell from the first step.
+
+    Args:
+        heatmap: (B, h, w) float, log of each cell's share.
+        target: (B, 2) float, x and y, -1 and 1 being the edges of the canvas.
+        valid: (B,) bool, which samples count.
+    Returns: scalar, Kullback-Leibler divergence in nats.
+    Source: Nibali et al. 2018, section 4.3, with the divergence in place of Jensen-Shannon's.
+    """
+    height, width = heatmap.shape[1:]
+    cells = target.new_tensor([width, height]) / 2
+    middles = cell_middles(height, width, target)
+    apart = (middles - target[..., None, None]) * cells[:, None, None]
+    wanted = (-apart.square().sum(1).flatten(1) / 2).log_softmax(1)
+    divergence = (wanted.exp() * (wanted - heatmap.float().flatten(1))).sum(1)
+    return mean_over_valid(divergence, valid)
 
 
 def done_loss(logit: Tensor, target: Tensor, valid: Tensor, positive_weight: float) -> Tensor:

@@ -21,21 +21,27 @@ def confusion_matrix(
     /,
     *,
     rates: dict[RateName, tuple[str, str]] = {},  # noqa: B006
+    means: dict[RateName, Annotated[tuple[str, ...], Field(min_length=1)]] = {},  # noqa: B006
 ) -> Metric:
     """IoU, accuracy (recall) and precision of each class, mean IoU and pixel accuracy.
 
     Args:
         rates: name to [true class, predicted class]: the share so confused.
+        means: name to classes: their mean IoU, as miou/<name>.
     """
     from runner.errors import Problem, RecipeError
-    from runner.nets.class_weights import class_pairs
+    from runner.nets.class_weights import class_groups
     from runner.nets.confusion import SUMMARIES, ConfusionMatrix
 
     taken = [name for name in rates if name in SUMMARIES]
     if taken:
         message = "this metric reports another figure under this name; choose another"
         raise RecipeError([Problem("", f"rates.{name}", message) for name in taken])
-    return ConfusionMatrix(spec.classes, class_pairs(rates, spec, key="rates"))
+    return ConfusionMatrix(
+        spec.classes,
+        class_groups(rates, spec, key="rates"),
+        class_groups(means, spec, key="means"),
+    )
 
 
 @metrics.register

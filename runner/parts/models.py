@@ -57,6 +57,8 @@ def deeplabv3plus(
     output_stride: Literal[8, 16] = 16,
     atrous_rates: tuple[Width, Width, Width] = (12, 24, 36),
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+    head_dropouts: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=1)]
+    | None = None,
 ) -> nn.Module:
     """DeepLabV3+ for images around a timm encoder.
 
@@ -68,12 +70,15 @@ def deeplabv3plus(
         output_stride: pixels of the image for one of the coarsest map.
         atrous_rates: dilations of the pyramid, in pixels of the coarsest map.
         dropout: share of the pyramid's outputs set to zero in training.
+        head_dropouts: a head for each, whose logits are averaged: share of the decoder's channels
+            that it sets to zero in training; null for one head without.
     """
     from runner.nets import encoder_decoder
 
     return encoder_decoder.deeplabv3plus(
-        spec, encoder, pretrained, norm, decoder_channels, output_stride, atrous_rates, dropout
-    )
+        spec, encoder, pretrained, norm, decoder_channels, output_stride, atrous_rates, dropout,
+        head_dropouts,
+    )  # fmt: skip
 
 
 @models.register
@@ -113,6 +118,28 @@ def conv_unet(
         residual=residual, deep_supervision=deep_supervision,
     )  # fmt: skip
     return PaddedToStride(model, model.stride)
+
+
+@models.register
+def mask_discriminator(
+    spec: DataSpec,
+    /,
+    *,
+    widths: Annotated[tuple[Width, ...], Field(min_length=1)] = (64, 128, 256, 512),
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+) -> nn.Module:
+    """Tells true masks from predicted ones, beside their images; of the task adversarial.
+
+    Args:
+        widths: channels of each convolution; each halves the map.
+        dropout: share of their channels set to zero in training.
+    """
+    from runner.nets.discriminator import Discriminator
+
+    if spec.dimensions != 2:
+        message = f"judges masks of images, and these data have {spec.dimensions} dimensions"
+        raise RecipeError(Problem("", "name", message + "; use the task self_training"))
+    return Discriminator(len(spec.classes) + spec.channels, widths, dropout)
 
 
 @models.register

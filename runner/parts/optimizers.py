@@ -32,7 +32,7 @@ def adamw(
     weight_decay: Decay = 0.01,
     betas: tuple[Beta, Beta] = (0.9, 0.999),
     eps: Annotated[float, Field(gt=0)] = 1e-8,
-    multipliers: dict[str, Multiplier] = {},  # noqa: B006 - a value; nobody writes to it
+    multipliers: dict[str, Multiplier | None] = {},  # noqa: B006 - a value; nobody writes to it
     decay_norm_and_bias: bool = True,
 ) -> Optimizer:
     """Adam with decoupled weight decay (Loshchilov 2019).
@@ -43,7 +43,7 @@ def adamw(
         betas: how much of the mean and of the mean square of gradients a step keeps.
         eps: added to the root of the mean square.
         multipliers: of the learning rate, by pattern of parameter name ("model.decoder.*");
-            the first pattern that fits decides.
+            the first pattern that fits decides; null takes a base's pattern out.
         decay_norm_and_bias: whether biases and norm scales decay too.
     """
     import torch
@@ -61,7 +61,7 @@ def adam(
     weight_decay: Decay = 0.0,
     betas: tuple[Beta, Beta] = (0.9, 0.999),
     eps: Annotated[float, Field(gt=0)] = 1e-8,
-    multipliers: dict[str, Multiplier] = {},  # noqa: B006 - a value; nobody writes to it
+    multipliers: dict[str, Multiplier | None] = {},  # noqa: B006 - a value; nobody writes to it
     decay_norm_and_bias: bool = True,
 ) -> Optimizer:
     """Adam, its weight decay an L2 term of the gradient (Kingma 2015).
@@ -72,7 +72,7 @@ def adam(
         betas: how much of the mean and of the mean square of gradients a step keeps.
         eps: added to the root of the mean square.
         multipliers: of the learning rate, by pattern of parameter name ("model.decoder.*");
-            the first pattern that fits decides.
+            the first pattern that fits decides; null takes a base's pattern out.
         decay_norm_and_bias: whether biases and norm scales decay too.
     """
     import torch
@@ -90,7 +90,7 @@ def sgd(
     momentum: Beta = 0.9,
     nesterov: bool = False,
     weight_decay: Decay = 0.0,
-    multipliers: dict[str, Multiplier] = {},  # noqa: B006 - a value; nobody writes to it
+    multipliers: dict[str, Multiplier | None] = {},  # noqa: B006 - a value; nobody writes to it
     decay_norm_and_bias: bool = True,
 ) -> Optimizer:
     """Gradient descent with momentum.
@@ -101,7 +101,7 @@ def sgd(
         nesterov: whether the gradient counts once more, ahead of the momentum.
         weight_decay: what times the weight is added to its gradient.
         multipliers: of the learning rate, by pattern of parameter name ("model.decoder.*");
-            the first pattern that fits decides.
+            the first pattern that fits decides; null takes a base's pattern out.
         decay_norm_and_bias: whether biases and norm scales decay too.
     """
     import torch
@@ -124,19 +124,20 @@ def _groups(
     named_parameters: Named,
     lr: float,
     weight_decay: float,
-    multipliers: Mapping[str, float],
+    multipliers: Mapping[str, float | None],
     decay_norm_and_bias: bool,
 ) -> list[dict[str, Any]]:
     """Return param groups by learning rate and decay, that of the plain learning rate first."""
+    kept = {pattern: factor for pattern, factor in multipliers.items() if factor is not None}
     grouped: dict[tuple[float, float], list[Parameter]] = {}
     used = set()
     for name, parameter in named_parameters:
-        pattern = next((p for p in multipliers if fnmatchcase(name, p)), None)
+        pattern = next((p for p in kept if fnmatchcase(name, p)), None)
         used.add(pattern)
-        rate = lr if pattern is None else lr * multipliers[pattern]
+        rate = lr if pattern is None else lr * kept[pattern]
         decay = weight_decay if decay_norm_and_bias or parameter.ndim > 1 else 0.0
         grouped.setdefault((rate, decay), []).append(parameter)
-    _check_used([pattern for pattern in multipliers if pattern not in used], named_parameters)
+    _check_used([pattern for pattern in kept if pattern not in used], named_parameters)
     ordered = sorted(grouped.items(), key=lambda item: (item[0][0] != lr, item[0]))
     return [
         {"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay}

@@ -194,3 +194,47 @@ def sequential_points(
         raise RecipeError(problems)
     share = 0.5 if done_share is None else done_share
     return PointingOrder(len(split), draws_per_epoch, choice(done_mode, share))
+
+
+@samplers.register
+def two_streams(
+    split: Split,
+    batch_size: int,
+    /,
+    *,
+    labelled_per_batch: Annotated[int, Field(ge=1)] | None = None,
+    draws_per_epoch: Annotated[int, Field(ge=1)] | None = None,
+) -> Sampler:
+    """Labelled and unlabelled items in every batch, so many of each; the shorter stream recurs.
+
+    Args:
+        labelled_per_batch: items of a batch that are labelled, the others are not; half of
+            them, rounded down, where null.
+        draws_per_epoch: items of both kinds; each unlabelled item once where null. Rounded up to
+            whole batches.
+    """
+    from runner.data.drawing import TwoStreams
+    from runner.errors import DataError, Problem, RecipeError
+
+    labelled = batch_size // 2 if labelled_per_batch is None else labelled_per_batch
+    if not 0 < labelled < batch_size:
+        message = (
+            f"a batch of {batch_size} cannot hold {labelled or 1} labelled items and at least one "
+            "that is not; write another share, or a larger train.batch_size"
+        )
+        raise RecipeError(Problem("", "sampler.params.labelled_per_batch", message))
+    kinds: dict[bool, list[int]] = {True: [], False: []}
+    for index, is_labelled in enumerate(split.is_labelled):
+        kinds[is_labelled].append(index)
+    for kind, name, cure in (
+        (True, "labelled", "add masks, or correct data.params.labels"),
+        (False, "unlabelled", "add images without masks, or take a sampler of labelled ones alone"),
+    ):
+        if not kinds[kind]:
+            message = f"draws labelled and unlabelled images, and none of the training is {name}"
+            raise DataError(Problem("", "sampler.name", f"{message}; {cure}"))
+    unlabelled = batch_size - labelled
+    batches = -(-len(kinds[False]) // unlabelled)
+    if draws_per_epoch is not None:
+        batches = -(-draws_per_epoch // batch_size)
+    return TwoStreams(tuple(kinds[True]), tuple(kinds[False]), labelled, unlabelled, batches)

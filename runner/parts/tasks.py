@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from runner.errors import Problem, RecipeError
-from runner.registry import LossPart, ModelPart, Strict, tasks
+from runner.registry import LossPart, ModelPart, OptimizerPart, Strict, TaskPart, tasks
 
 if TYPE_CHECKING:
     from runner.contracts import DataSpec
     from runner.task import Task
+    from runner.tasks.segmentation import Segmentation
 
 
 Score = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Window(Strict):
@@ -110,7 +112,8 @@ def pointing(
     *,
     model: ModelPart,
     loss: LossPart,
-    done_weight: Annotated[float, Field(ge=0)] = 1.0,
+    heatmap_weight: NotNegative = 0.0,
+    done_weight: NotNegative = 1.0,
     done_positive_weight: Annotated[float, Field(gt=0)] = 1.0,
     point_when_done: Literal["masked", "centre"] = "masked",
     count_limit: Annotated[int, Field(ge=1)] = 100,
@@ -120,6 +123,8 @@ def pointing(
     Args:
         model: from image to one place and a done logit.
         loss: of the place against the true one: mse, distance_hinge or huber_distance.
+        heatmap_weight: of the distance of the heatmap, whose mean the place is, from one peak at
+            the true place; beside the loss of the place.
         done_weight: of the done signal's cross-entropy, beside the loss of the place.
         done_positive_weight: within it, of samples that are done.
         point_when_done: what the place is trained on where nothing is left: masked, nothing;
@@ -134,7 +139,97 @@ def pointing(
         message = "points at objects, but the data are no points; write data: {name: points}"
         raise RecipeError(Problem("", "name", message))
     return Pointing(
-        spec, model.build(spec), loss.build(spec), loss_name="point", done_weight=done_weight,
+        spec, model.build(spec), loss.build(spec), loss_name="point",
+        heatmap_weight=heatmap_weight, done_weight=done_weight,
         done_positive_weight=done_positive_weight, point_when_done=point_when_done,
         count_limit=count_limit,
     )  # fmt: skip
+
+
+@tasks.register
+def self_training(
+    spec: DataSpec,
+    /,
+    *,
+    task: TaskPart,
+    thresholds: Score | dict[str, Score],
+    weight: NotNegative = 1.0,
+    start_step: Annotated[int, Field(ge=0)] = 0,
+    teacher_decay: Annotated[float, Field(ge=0, lt=1)] | None = 0.999,
+    evaluate: Literal["student", "teacher"] = "student",
+) -> Task:
+    """A segmentation that also learns from labels it gives to unlabelled images.
+
+    Args:
+        task: the segmentation.
+        thresholds: by class, or one for all: a pixel's label is believed where its probability is
+            above that of its class; 0 believes all.
+        weight: of the loss of pseudo-labels; it is the segmentation's own.
+        start_step: from which on they are trained on, of the plan as written.
+        teacher_decay: of the averaged weights that label, per step, once the ramp
+            (1+t)/(10+t) has reached it; null: the trained weights label by themselves.
+        evaluate: whose predictions evaluations look at.
+    """
+    from runner.nets.class_weights import figures_by_class
+    from runner.tasks.self_training import SelfTraining
+
+    if evaluate == "teacher" and teacher_decay is None:
+        message = "there is no teacher; write teacher_decay, or evaluate: student"
+        raise RecipeError(Problem("", "evaluate", message))
+    if isinstance(thresholds, dict):
+        by_class = figures_by_class(thresholds, spec, key="thresholds", what="threshold")
+    else:
+        by_class = (thresholds,) * len(spec.classes)
+    return SelfTraining(
+        spec, _segmentation(task, spec), thresholds=by_class, weight=weight,
+        start_step=start_step, teacher_decay=teacher_decay,
+        evaluates_teacher=evaluate == "teacher",
+    )  # fmt: skip
+
+
+@tasks.register
+def adversarial(
+    spec: DataSpec,
+    /,
+    *,
+    task: TaskPart,
+    discriminator: ModelPart,
+    discriminator_optimizer: OptimizerPart,
+    matching_weight: NotNegative = 0.1,
+    pseudo_weight: NotNegative = 1.0,
+    threshold: Score = 0.6,
+    start_step: Annotated[int, Field(ge=0)] = 0,
+) -> Task:
+    """A segmentation that learns from its labels of images which a discriminator takes for true.
+
+    Args:
+        task: the segmentation; the recipe's optimizer trains it.
+        discriminator: of true and predicted masks: mask_discriminator.
+        discriminator_optimizer: trains the discriminator, on the recipe's schedule.
+        matching_weight: of the distance between mean features of true and of predicted masks.
+        pseudo_weight: of the loss of pseudo-labels; it is the segmentation's own.
+        threshold: probability of being true above which a whole image's labels are believed.
+        start_step: from which on they are trained on, of the plan as written.
+    """
+    from runner.nets.discriminator import Discriminator
+    from runner.tasks.adversarial import Adversarial, Weights
+
+    judge = discriminator.build(spec)
+    if not isinstance(judge, Discriminator):
+        message = f"{discriminator.name} judges no masks; use mask_discriminator"
+        raise RecipeError(Problem("", "discriminator.name", message))
+    return Adversarial(
+        spec, _segmentation(task, spec), judge, optimizer=discriminator_optimizer,
+        weights=Weights(matching_weight, pseudo_weight), threshold=threshold,
+        start_step=start_step,
+    )  # fmt: skip
+
+
+def _segmentation(task: TaskPart, spec: DataSpec) -> Segmentation:
+    from runner.tasks.segmentation import Segmentation
+
+    built = task.build(spec)
+    if not isinstance(built, Segmentation):
+        message = f"{task.name} cannot label pixels; write task: {{name: segmentation}}"
+        raise RecipeError(Problem("", "params.task.name", message))
+    return built

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from runner.contracts import Batch, Loss, Progress
 from runner.data.points import PointSpec
+from runner.errors import Problem, RecipeError
 from runner.nets.pointer import Pointed
-from runner.nets.pointer_losses import PointLoss, done_loss
+from runner.nets.pointer_losses import PointLoss, done_loss, heatmap_loss
 from runner.nets.reduction import mean_over_valid
 from runner.task import Outputs, Task, named_terms, normalised
 from runner.tasks.pointing_panels import panel
@@ -28,6 +29,7 @@ class Pointing(Task):
         model: (B, 3, H, W) to Pointed.
         loss: of place, true place, and which samples count.
         loss_name: names its term.
+        heatmap_weight: of the term of the heatmap whose mean the place is; 0 for none.
         done_weight: of the done signal's term.
         done_positive_weight: within it, of samples that are done.
         point_when_done: masked: no place is trained where nothing is left; centre: the middle is.
@@ -41,6 +43,7 @@ class Pointing(Task):
         loss: Loss,
         *,
         loss_name: str,
+        heatmap_weight: float,
         done_weight: float,
         done_positive_weight: float,
         point_when_done: Literal["masked", "centre"],
@@ -51,6 +54,7 @@ class Pointing(Task):
         self.model = model
         self.loss = loss
         self.loss_name = loss_name
+        self.heatmap_weight = heatmap_weight
         self.done_weight = done_weight
         self.done_positive_weight = done_positive_weight
         self.point_when_done = point_when_done
@@ -108,10 +112,19 @@ class Pointing(Task):
             self._seen_mse.append(mean_over_valid(apart, has_place))
         counts = has_place if self.point_when_done == "masked" else batch.is_labelled
         terms = named_terms(self.loss_name, self.loss(pointed.point, target, counts))
+        if self.heatmap_weight:
+            term = heatmap_loss(self._heatmap(pointed), target, counts)
+            terms["heatmap"] = self.heatmap_weight * term
         done = done_loss(
             pointed.done, batch.target["done"], batch.is_labelled, self.done_positive_weight
         )
         return {**terms, "done": self.done_weight * done}
+
+    def _heatmap(self, pointed: Pointed) -> Tensor:
+        if pointed.heatmap is None:
+            message = "the model points without a heatmap; write head: heatmap, or remove this key"
+            raise RecipeError(Problem("", "heatmap_weight", message))
+        return pointed.heatmap
 
     def _outputs(self, pointed: Pointed, batch: Batch) -> Outputs:
         count = None

@@ -44,17 +44,31 @@ class Segmentation(Task):
 
     def logits(self, batch: Batch) -> Tensor:
         """Return the model's, (B, K, *spatial), of one forward pass."""
-        predicted = self._predicted(batch)
+        predicted = self.predicted(batch)
         return predicted[0] if isinstance(predicted, tuple) else predicted
+
+    def predicted(self, batch: Batch) -> Tensor | tuple[Tensor, ...]:
+        """Return what the model gives: logits, in training perhaps of several levels."""
+        image = normalised(batch, channels_last=is_channels_last(self.model))
+        predicted: Tensor | tuple[Tensor, ...] = self.model(image)
+        self._check(predicted[0] if isinstance(predicted, tuple) else predicted, image)
+        return predicted
+
+    def terms(self, predicted: Tensor | tuple[Tensor, ...], mask: Tensor) -> dict[str, Tensor]:
+        """Return the loss's weighted terms against a mask.
+
+        Args:
+            predicted: of ``predicted``.
+            mask: (B, *spatial) int64; 255 is ignored.
+        """
+        if isinstance(predicted, tuple):
+            return deeply_supervised_terms(self.loss_name, self.loss, predicted, mask)
+        return named_terms(self.loss_name, self.loss(predicted, mask))
 
     def losses(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
         """Return the loss's weighted terms."""
         del progress  # A segmentation loss is the same throughout the training.
-        predicted = self._predicted(batch)
-        if isinstance(predicted, tuple):
-            mask = labelled_mask(batch)
-            return deeply_supervised_terms(self.loss_name, self.loss, predicted, mask)
-        return self._terms(predicted, batch)
+        return self.terms(self.predicted(batch), labelled_mask(batch))
 
     def outputs(self, batch: Batch) -> Outputs:
         """Return logits, of a large image by windows."""
@@ -64,7 +78,7 @@ class Segmentation(Task):
         """Return losses and outputs of one prediction."""
         del progress
         logits = self._evaluated_logits(batch)
-        terms = self._terms(logits, batch)
+        terms = self.terms(logits, labelled_mask(batch).to(logits.device))
         # A volume too large for the device was put together, and scored, on the CPU.
         moved = {name: term.to(batch.image.device) for name, term in terms.items()}
         return moved, Outputs(logits=logits)
@@ -82,12 +96,6 @@ class Segmentation(Task):
             image, mask, predicted = image[:, :, middle], mask[:, middle], predicted[:, middle]
         arrays = (each.cpu().numpy() for each in (image, mask, predicted))
         return [panel(*each) for each in zip(*arrays, strict=True)]
-
-    def _predicted(self, batch: Batch) -> Tensor | tuple[Tensor, ...]:
-        image = normalised(batch, channels_last=is_channels_last(self.model))
-        predicted: Tensor | tuple[Tensor, ...] = self.model(image)
-        self._check(predicted[0] if isinstance(predicted, tuple) else predicted, image)
-        return predicted
 
     def _check(self, logits: Any, image: Tensor) -> None:
         """Refuse what a model of the user's own may give in place of logits."""
@@ -116,10 +124,6 @@ class Segmentation(Task):
             )
 
         return torch.stack([of_sample(number) for number in range(len(batch))])
-
-    def _terms(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
-        mask = labelled_mask(batch).to(logits.device)
-        return named_terms(self.loss_name, self.loss(logits, mask))
 
 
 def labelled_mask(batch: Batch) -> Tensor:

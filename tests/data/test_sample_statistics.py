@@ -14,6 +14,7 @@ FOLDER = Path(samples.__file__).parent / "statistics"
 # By which recipe each was measured, as in the Makefile.
 RECIPES = {
     "pointer": "pointer_mse",
+    "s4gan": "s4gan_corrected",
     "uav": "uav_baseline",
     "vesuvius": "vesuvius_corrected",
     "yolov8": "yolov8_original",

@@ -138,7 +138,7 @@ def test_a_list_with_unknown_or_repeated_images_names_its_lines(
     found = messages(opened, splits={"lists": {"train": "t.txt", "val": "absent.txt"}})
     assert "t.txt:2: '99' is not among the images" in found[0]
     assert "t.txt:3: '0.png' stands on an earlier line" in found[1]
-    assert "absent.txt: the list of a split cannot be read" in found[2]
+    assert "absent.txt: the list cannot be read" in found[2]
 
 
 def test_an_image_in_two_lists_is_a_leak(opened: Opener, folder: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from runner.data.pairs import Layout, Named
-from runner.data.splits import Fractions, Lists
-from runner.data.volumes_splits import Folds, Groups, Ranges, assign_volumes, deal_groups
+from runner.data.splits import Fractions, Lists, deal_groups
+from runner.data.volumes_splits import Folds, Groups, Ranges, assign_volumes
 from runner.errors import DataError
 
 LAYOUT = Layout("images/*.nii.gz", "labels/{stem}_label.nii.gz")

@@ -1,6 +1,6 @@
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from tiny_training import SPEC, Shuffled, TinySplit
 
 from runner.contracts import Batch, Draw, Ragged, Sample
+from runner.data.drawing import TwoStreams
 from runner.engine.batches import (
     collate,
     draw_generator,
@@ -42,6 +43,46 @@ def test_batches_can_begin_anywhere(drop_last: bool) -> None:
     for start in range(13):
         (batch,) = first(1, start_batch=start, drop_last=drop_last)
         assert same(batch, whole[start])
+
+
+@dataclass(frozen=True)
+class Sized(TinySplit):
+    """Gives images of the size that is asked for."""
+
+    sizes_px: tuple[int, ...] = (4, 8, 12)
+
+    def load(self, draw: Draw, generator: np.random.Generator) -> Sample:
+        own = super().load(draw, generator)
+        assert draw.size_px is not None
+        return replace(own, image=np.zeros((1, draw.size_px, draw.size_px), np.uint8))
+
+
+def test_a_size_is_drawn_for_each_batch_and_every_process_draws_the_same() -> None:
+    def sizes(split: TinySplit, count: int = 40, **settings: int) -> list[int]:
+        batches = train_loader(
+            split, Shuffled(len(split)), **{"batch_size": 2, "seed": 3, **settings}
+        )
+        return [batch.image.shape[-1] for batch in islice(batches, count)]
+
+    whole = sizes(Sized())
+    assert set(whole) == {4, 8, 12}
+    assert whole == sizes(Sized(), rank=0, world=2) == sizes(Sized(), rank=1, world=2)
+    assert whole[7:] == sizes(Sized(), count=33, start_batch=7)
+    assert whole == sizes(Sized(), workers=1)
+    assert whole != sizes(Sized(), seed=4)
+
+
+def test_two_streams_can_begin_anywhere() -> None:
+    split = TinySplit()
+    streams = TwoStreams((0, 1, 2), tuple(range(3, len(split))), 1, 3, 3)
+
+    def ids(count: int, start_batch: int = 0) -> list[tuple[str, ...]]:
+        batches = train_loader(split, streams, batch_size=4, seed=3, start_batch=start_batch)
+        return [batch.ids for batch in islice(batches, count)]
+
+    whole = ids(12)
+    assert [ids(12 - start, start) for start in range(12)] == [whole[start:] for start in range(12)]
+    assert len(set(whole)) == 12
 
 
 def test_an_item_that_recurs_is_augmented_anew() -> None:

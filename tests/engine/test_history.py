@@ -40,3 +40,9 @@ def test_steps_that_were_not_applied_are_left_out_of_the_mean() -> None:
     ]
     assert mean_rows(rows) == {"loss": 2.0, "loss/late": 1.5}
     assert math.isnan(mean_rows(rows[1:2])["loss"])
+
+
+def test_a_figure_that_a_step_could_not_know_does_not_count() -> None:
+    rows = [{"precision": value, "skipped": 0.0} for value in (0.5, math.nan, 1.0)]
+    assert mean_rows(rows) == {"precision": 0.75}
+    assert math.isnan(mean_rows(rows[1:2])["precision"])

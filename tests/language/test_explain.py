@@ -144,7 +144,7 @@ def test_sparkline_goes_from_nothing_to_the_highest():
 
 
 def test_explain_answers_as_one_json_document(capsys):
-    assert main(["explain", "uav_fixed", "--scale", "sample", "--json"]) == 0
+    assert main(["explain", "uav_fixed", "--scale", "sample", "--json", "--quick"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["facts"][0] == {"name": "effective batch", "value": "8", "note": ""}
     assert len(document["curve"]) == 200
@@ -179,7 +179,7 @@ def test_weights_of_a_diff_stand_side_by_side():
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_learning_rate_is_drawn(suffix, tmp_path, capsys):
     file = tmp_path / f"rates.{suffix}"
-    assert main(["explain", "uav_fixed", "--scale", "sample", "--plot", str(file)]) == 0
+    assert main(["explain", "uav_fixed", "--scale", "sample", "--quick", "--plot", str(file)]) == 0
     assert "drawn" in capsys.readouterr().err
     if suffix == "png":
         with Image.open(file) as image:
@@ -197,3 +197,14 @@ def test_learning_rate_is_drawn(suffix, tmp_path, capsys):
 def test_a_picture_that_cannot_be_written_has_its_cure(file, code, tmp_path, capsys):
     assert main(["explain", "uav_fixed", "--plot", str(tmp_path / file)]) == code
     assert "name" in capsys.readouterr().err
+
+
+def test_memory_is_told_where_the_data_are_there(capsys, tmp_path):
+    assert main(["explain", "uav_fixed", "--scale", "smoke"]) == 0
+    assert "activations of a batch of 2 x 3 x 64 x 64" in capsys.readouterr().out
+    draft = tmp_path / "mine.yaml"
+    draft.write_text("extends: segmentation\ndata: {params: {root: nowhere}}\n")
+    assert main(["explain", str(draft)]) == 0
+    told = capsys.readouterr()
+    assert "effective batch" in told.out
+    assert "memory is not known" in told.err

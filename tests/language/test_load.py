@@ -137,6 +137,13 @@ def test_overlay_drops_what_names_a_swapped_part(draft):
     assert load("uav_baseline").recipe.task.params.model.name == "conv_unet"
 
 
+def test_overlay_shrinks_a_net_that_another_task_of_the_child_trains_too():
+    assert load_written("s4gan_gan").recipe.task.name != load("s4gan_v3").recipe.task.name
+    task = load("s4gan_gan").recipe.task.params
+    assert task.task.params.model.name == "conv_unet"
+    assert task.start_step == load_written("s4gan_gan").recipe.task.params.start_step == 0
+
+
 def test_length_set_by_the_user_is_not_compressed():
     assert load("uav_fixed", sets=["train.epochs=1"]).recipe.train.compress_to_steps is None
 

@@ -5,7 +5,7 @@ import pytest
 
 from runner.contracts import DataSpec, Measured
 from runner.errors import DataError, RecipeError
-from runner.nets.class_weights import balanced_weights, class_pairs, class_weights, penalty_matrix
+from runner.nets.class_weights import balanced_weights, class_groups, class_weights, penalty_matrix
 
 CLASSES = ("background", "safe", "caution", "danger")
 
@@ -87,7 +87,7 @@ def test_unknown_names_of_both_sides_of_a_penalty_are_reported():
 
 
 def test_pairs_of_names_become_pairs_of_indices():
-    pairs = class_pairs({"danger_to_safe": ("danger", "safe")}, spec_with(), key="rates")
+    pairs = class_groups({"danger_to_safe": ("danger", "safe")}, spec_with(), key="rates")
     assert pairs == {"danger_to_safe": (3, 1)}
 
 

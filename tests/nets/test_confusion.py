@@ -3,7 +3,13 @@ import pytest
 import torch
 
 from runner.contracts import Batch
-from runner.nets.confusion import ConfusionMatrix, count_codes, counts_without_waiting
+from runner.nets.confusion import (
+    ConfusionMatrix,
+    confusion_counts,
+    count_codes,
+    counts_without_waiting,
+    mean_iou,
+)
 from runner.task import Outputs
 
 CLASSES = ("rare", "safe", "danger")
@@ -45,6 +51,24 @@ def test_figures_are_those_counted_by_hand():
             "miou": 4 / 9, "pixel_accuracy": 3 / 5, "danger_to_safe": 1 / 2,
         }
     )  # fmt: skip
+
+
+def test_means_are_of_the_named_classes_alone():
+    metric = ConfusionMatrix(CLASSES, {}, {"ground": (0, 1), "rest": (2,)})
+    mask = torch.tensor([[[0, 0, 1, 2, 2, 255]]], dtype=torch.uint8)
+    metric.update(predicting([[[0, 1, 1, 2, 1, 1]]]), batch_of(mask))
+    found = metric.compute([metric.state()])
+    assert found["miou/ground"] == pytest.approx(5 / 12)
+    assert found["miou/rest"] == pytest.approx(1 / 2)
+    assert set(found) <= set(metric.names)
+
+
+def test_the_mean_iou_of_a_batch_is_that_of_its_evaluation():
+    mask = torch.tensor([[[0, 0, 1, 1, 255]]])
+    logits = predicting([[[0, 1, 1, 1, 1]]]).logits
+    found = mean_iou(confusion_counts(logits, mask))
+    assert found.item() == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert mean_iou(confusion_counts(logits, torch.full_like(mask, 255))).isnan()
 
 
 def test_a_class_that_is_nowhere_has_no_figures_and_does_not_lower_miou():

@@ -16,8 +16,8 @@ def small_unet(spec=SPEC, encoder="resnet10t", pretrained=None, norm="group", wi
     return unet(spec, encoder, pretrained, norm, widths)
 
 
-def small_deeplab(encoder="resnet10t", norm="group", output_stride=16):
-    return deeplabv3plus(SPEC, encoder, None, norm, 16, output_stride, (2, 4, 6), 0.1)
+def small_deeplab(encoder="resnet10t", norm="group", output_stride=16, heads=None):
+    return deeplabv3plus(SPEC, encoder, None, norm, 16, output_stride, (2, 4, 6), 0.1, heads)
 
 
 @pytest.mark.parametrize("build", [small_unet, small_deeplab])
@@ -49,6 +49,19 @@ def test_the_decoders_channels_decide_the_depth():
 
 def test_the_output_stride_is_the_encoders():
     assert (small_deeplab().stride, small_deeplab(output_stride=8).stride) == (16, 8)
+
+
+def test_several_heads_give_the_mean_of_their_logits():
+    torch.manual_seed(0)
+    model = small_deeplab(heads=(0.1, 0.15, 0.2)).eval()
+    image, whole = torch.rand(1, 3, 64, 64), model.model.segmentation_head
+    mean = model(image)
+    alone = []
+    for head in whole[0].heads:
+        whole[0] = head
+        alone.append(model(image))
+    assert not torch.equal(alone[0], alone[1])
+    torch.testing.assert_close(mean, torch.stack(alone).mean(0))
 
 
 def test_images_may_have_another_number_of_channels():

@@ -89,6 +89,11 @@ def test_a_pattern_that_decides_nothing_is_refused() -> None:
     assert "decoder.*" in caught.value.problems[0].message
 
 
+def test_null_takes_a_bases_pattern_out() -> None:
+    optimizer = build("sgd", net(), multipliers={"encoder.*": 10.0, "head.*": None})
+    assert sorted(group["lr"] for group in optimizer.param_groups) == [0.1, 1.0]
+
+
 def test_norms_and_biases_can_be_left_out_of_the_decay() -> None:
     spared = build("adamw", net(), weight_decay=0.5, decay_norm_and_bias=False)
     decays = {group["weight_decay"]: len(group["params"]) for group in spared.param_groups}

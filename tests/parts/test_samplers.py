@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from runner.contracts import DataSpec, Sampler
 from runner.data.crops import CentredCut, UniformCut
-from runner.errors import RecipeError
+from runner.errors import DataError, RecipeError
 from runner.registry import samplers
 
 
@@ -82,3 +82,96 @@ def test_unknown_classes_are_named_together() -> None:
 def test_values_out_of_range_are_refused(name: str, params: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         built(name, **params)
+
+
+@dataclass(frozen=True)
+class Partly:
+    """Items of which every fifth is labelled."""
+
+    items: int = 23
+
+    def __len__(self) -> int:
+        return self.items
+
+    @property
+    def is_labelled(self) -> tuple[bool, ...]:
+        return tuple(index % 5 == 0 for index in range(self.items))
+
+
+def streams(batch_size: int = 6, split: Any = Partly(), **params: Any) -> Sampler:  # noqa: B008
+    return samplers.parse({"name": "two_streams", "params": params}).build(split, batch_size)
+
+
+def in_batches(sampler: Sampler, size: int, epoch: int = 0) -> list[list[int]]:
+    items = [item for item, _ in drawn(sampler, epoch)]
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "labelled_per_batch", "labelled"),
+    [(6, None, 3), (7, None, 3), (6, 1, 1), (2, 1, 1)],
+)
+def test_every_batch_holds_as_many_labelled_items(
+    batch_size: int, labelled_per_batch: int | None, labelled: int
+) -> None:
+    sampler = streams(batch_size, labelled_per_batch=labelled_per_batch)
+    for epoch in range(3):
+        for batch in in_batches(sampler, batch_size, epoch):
+            assert [item % 5 == 0 for item in batch] == [
+                place < labelled for place in range(batch_size)
+            ]
+
+
+def test_an_epoch_draws_every_unlabelled_item_once_and_fills_its_last_batch() -> None:
+    sampler = streams(7, labelled_per_batch=2)
+    items = Counter(item for item, _ in drawn(sampler) if item % 5)
+    assert len(sampler) == 4 * 7
+    assert set(items) == {item for item in range(23) if item % 5}
+    assert sorted(items.values()) == [1] * 16 + [2] * 2
+
+
+def test_the_shorter_stream_recurs_in_new_order() -> None:
+    items = [item for item, _ in drawn(streams(labelled_per_batch=5)) if item % 5 == 0]
+    passes = [items[start : start + 5] for start in range(0, len(items), 5)]
+    assert all(sorted(each) == [0, 5, 10, 15, 20] for each in passes)
+    assert len(set(map(tuple, passes))) > 1
+
+
+def test_streams_are_a_function_of_the_epoch() -> None:
+    assert drawn(streams()) == drawn(streams())
+    assert drawn(streams()) != drawn(streams(), epoch=1)
+
+
+def test_an_epoch_of_streams_can_be_shorter_or_longer_than_a_pass() -> None:
+    assert len(streams(6, draws_per_epoch=12)) == 12
+    assert len(streams(6, draws_per_epoch=601)) == 606
+    assert len(drawn(streams(6, draws_per_epoch=601))) == 606
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_every_process_is_given_both_kinds(world: int) -> None:
+    for batch in in_batches(streams(6), 6):
+        for rank in range(world):
+            assert {item % 5 == 0 for item in batch[rank::world]} == {True, False}
+
+
+@pytest.mark.parametrize(("batch_size", "labelled"), [(1, None), (4, 4), (4, 5)])
+def test_a_share_that_no_batch_can_have_is_refused(batch_size: int, labelled: int | None) -> None:
+    with pytest.raises(RecipeError, match=f"a batch of {batch_size} cannot hold"):
+        streams(batch_size, labelled_per_batch=labelled)
+
+
+@dataclass(frozen=True)
+class OfOneKind(Partly):
+    kind: bool = True
+
+    @property
+    def is_labelled(self) -> tuple[bool, ...]:
+        return (self.kind,) * self.items
+
+
+def test_a_stream_without_items_is_refused() -> None:
+    with pytest.raises(DataError, match="none of the training is unlabelled; add images"):
+        streams(split=OfOneKind(kind=True))
+    with pytest.raises(DataError, match="none of the training is labelled; add masks"):
+        streams(split=OfOneKind(kind=False))

@@ -161,3 +161,16 @@ def test_the_rates_of_the_self_training_post_mortem() -> None:
     at = [Progress(step, 0, 0) for step in (4000, 10_000)]
     assert [round(plain(progress), 2) for progress in at] == [0.98, 0.90]
     assert [round(warmed(progress), 2) for progress in at] == [0.99, 0.92]
+
+
+@pytest.mark.parametrize(
+    ("step", "warmup", "share"),
+    [(4_000, 1_000, 0.99), (4_000, None, 0.98), (10_000, 1_000, 0.92), (10_000, None, 0.90)],
+)
+def test_a_cosine_over_50k_steps_has_hardly_fallen_where_s4gan_took_it_for_low(
+    step: int, warmup: int | None, share: float
+) -> None:
+    horizon = Horizon(steps=50_000, epochs=5, learning_rate=2.5e-4)
+    rise = {"warmup": {"steps": warmup}} if warmup else {}
+    schedule = build("cosine", horizon, **rise)
+    assert round(schedule(Progress(step, 0, step / 50_000)), 2) == share

@@ -37,12 +37,13 @@ def batch_of(is_done=(0.0, 1.0), *, counted=(False, False), labelled=(True, True
     )
 
 
-def task_of(*, when_done="masked", head="regression", model=None, weight=1.0):
+def task_of(*, when_done="masked", head="regression", model=None, weight=1.0, heatmap=0.0):
     torch.manual_seed(0)
     made = model or pointer(3, "test_resnet", None, "group", 4, head, 8)
     return Pointing(
         PointSpec(("object",), mark=MARK), made, PointLoss("mse"), loss_name="point",
-        done_weight=weight, done_positive_weight=1.0, point_when_done=when_done, count_limit=5,
+        heatmap_weight=heatmap, done_weight=weight, done_positive_weight=1.0,
+        point_when_done=when_done, count_limit=5,
     )  # fmt: skip
 
 
@@ -59,6 +60,20 @@ def test_the_done_term_is_weighted():
     batch = batch_of()
     light, heavy = (task_of(weight=weight)(batch, NOW)["done"] for weight in (1.0, 3.0))
     assert heavy.item() == pytest.approx(3 * light.item())
+
+
+def test_the_heatmap_has_a_weighted_term_where_something_is_left():
+    batch = batch_of()
+    light, heavy = (task_of(head="heatmap", heatmap=w)(batch, NOW)["heatmap"] for w in (1.0, 3.0))
+    assert heavy.item() == pytest.approx(3 * light.item())
+    batch.target["point"][1] = 9.0
+    assert task_of(head="heatmap", heatmap=1.0)(batch, NOW)["heatmap"].item() == light.item()
+    assert task_of(head="heatmap", heatmap=1.0)(batch_of((1.0, 1.0)), NOW)["heatmap"].item() == 0
+
+
+def test_a_net_without_a_heatmap_is_refused_where_its_heatmap_is_weighted():
+    with pytest.raises(RecipeError, match="heatmap_weight: the model points without a heatmap"):
+        task_of(head="regression", heatmap=1.0)(batch_of(), NOW)
 
 
 @pytest.mark.parametrize("labelled", [(True, True), (False, False)])

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from runner.data.samples import pointer, uav, vesuvius, yolov8
+from runner.data.samples import pointer, s4gan, uav, vesuvius, yolov8
 from runner.errors import MachineError, Problem, RecipeError
 from runner.registry import suggestion
 
@@ -23,6 +23,7 @@ Generator = Callable[[Path, int], None]
 
 SAMPLES: dict[str, Generator] = {
     "pointer": pointer.write,
+    "s4gan": s4gan.write,
     "uav": uav.write,
     "vesuvius": vesuvius.write,
     "yolov8": yolov8.write,

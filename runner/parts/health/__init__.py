@@ -12,6 +12,9 @@ from runner.parts.health import (
     losses,
     phases,
     pointing,
+    self_training,
 )
 
-__all__ = ["classes", "curves", "detection", "foreground", "losses", "phases", "pointing"]
+__all__ = [
+    "classes", "curves", "detection", "foreground", "losses", "phases", "pointing", "self_training",
+]  # fmt: skip
