@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 from runner.errors import Problem
 from runner.language.document import dotted
-from runner.language.lints import classes, data, detection, lineage, pointing, schedules
+from runner.language.lints import (
+    classes,
+    data,
+    detection,
+    lineage,
+    pointing,
+    schedules,
+    self_training,
+)
 from runner.language.lints.lint import Concern, Lint
 from runner.language.lints.subject import Subject
 from runner.language.load import Loaded
@@ -38,6 +46,9 @@ LINTS: dict[str, Lint] = {
         pointing.discontinuous_loss,
         pointing.rarely_done,
         pointing.point_trained_when_done,
+        self_training.zero_threshold,
+        self_training.own_labels_of_the_same_view,
+        self_training.allowed_leak,
     )
 }
 
