@@ -16,6 +16,9 @@ from runner.registry import suggestion
 SHARPNESS = 40.0
 """Factor of the heatmap's logits: a mean is at a place only once almost all weight is there."""
 
+PEAK_CELLS = 2
+"""How far from a heatmap's highest cell its neighbours belong to the same peak."""
+
 REGRESSION_GRID = 8
 """Cells along an edge of what is left of a map before coordinates are regressed."""
 
@@ -76,10 +79,16 @@ class RegressionHead(nn.Module):
 
 
 class HeatmapHead(nn.Module):
-    """The point as the mean of a heatmap, and done from the hidden map's mean and maximum."""
+    """The point as the mean of a heatmap, and done from the hidden map's mean and maximum.
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    Attributes:
+        reads_peak: in evaluation the mean is taken around the highest cell alone. Of two places
+            that are as likely, the mean lies between, where nothing is.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, reads_peak: bool = False) -> None:
         super().__init__()
+        self.reads_peak = reads_peak
         self.hidden = nn.Conv2d(channels + 2, hidden, 1)
         self.context = nn.Linear(hidden, hidden)
         self.heatmap_head = nn.Conv2d(hidden, 1, 1)
@@ -96,8 +105,26 @@ class HeatmapHead(nn.Module):
         heatmap = (SHARPNESS * self.heatmap_head(hidden).flatten(1).float()).log_softmax(1)
         middles = cell_middles(height, width, heatmap).flatten(2).squeeze(0)
         done = self.done_head(torch.cat([hidden.mean((2, 3)), hidden.amax((2, 3))], 1))
-        point = heatmap.exp() @ middles.T
+        share = heatmap.exp()
+        if self.reads_peak and not self.training:
+            share = around_peak(share.unflatten(1, (height, width))).flatten(1)
+        point = share @ middles.T
         return Pointed(point, done.squeeze(1), heatmap.unflatten(1, (height, width)))
+
+
+def around_peak(share: Tensor) -> Tensor:
+    """Return a map's highest cell and its neighbours, up to two cells away, as shares.
+
+    Args:
+        share: (B, h, w) float, not negative, with a sum above 0.
+    Returns: (B, h, w), zero elsewhere; each sample's sum is 1.
+    """
+    height, width = share.shape[1:]
+    peak = share.flatten(1).argmax(1)
+    rows = (torch.arange(height, device=share.device) - (peak // width)[:, None]).abs()
+    columns = (torch.arange(width, device=share.device) - (peak % width)[:, None]).abs()
+    near = share * ((rows <= PEAK_CELLS)[:, :, None] & (columns <= PEAK_CELLS)[:, None])
+    return near / near.sum((1, 2), keepdim=True)
 
 
 def cell_middles(height: int, width: int, like: Tensor) -> Tensor:
@@ -134,7 +161,7 @@ def pointer(
     pretrained: str | None,
     norm: Literal["batch", "group"],
     stride: int,
-    head: Literal["regression", "heatmap"],
+    head: Literal["regression", "heatmap", "heatmap_peak"],
     hidden: int,
 ) -> Pointer:
     """Return the network.
@@ -156,8 +183,9 @@ def pointer(
     if norm == "group":
         with_group_norm(body)
     (width,) = _info(body, "num_chs")
-    made = RegressionHead if head == "regression" else HeatmapHead
-    return Pointer(body, made(width, hidden))
+    if head == "regression":
+        return Pointer(body, RegressionHead(width, hidden))
+    return Pointer(body, HeatmapHead(width, hidden, reads_peak=head == "heatmap_peak"))
 
 
 def _backbone(channels: int, name: str, is_pretrained: bool, stride: int) -> nn.Module:

@@ -254,7 +254,7 @@ def pointer(
     pretrained: Weights | None = None,
     norm: Literal["batch", "group"] = "batch",
     stride: Literal[4, 8, 16, 32] = 16,
-    head: Literal["regression", "heatmap"] = "heatmap",
+    head: Literal["regression", "heatmap", "heatmap_peak"] = "heatmap",
     hidden: Width = 128,
 ) -> nn.Module:
     """One place of an image, and whether there is one left, around a timm backbone.
@@ -264,7 +264,8 @@ def pointer(
         pretrained: timm for the backbone's published weights, or a .safetensors file of them.
         norm: group for batches of few images; weights keep scale and shift, not statistics.
         stride: pixels of the image for one of the map that the head looks at.
-        head: regression: x and y by a linear layer each; heatmap: the mean of a map.
+        head: regression: x and y by a linear layer each; heatmap: the mean of a map;
+            heatmap_peak: likewise while training, afterwards the mean around its highest cell.
         hidden: width of the head.
     """
     from runner.nets import pointer as nets

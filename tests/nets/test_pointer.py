@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from runner.errors import RecipeError
-from runner.nets.pointer import cell_middles, grid_mean, pointer
+from runner.nets.pointer import around_peak, cell_middles, grid_mean, pointer
 
 
 def built(**changed):
@@ -42,6 +42,30 @@ def test_a_heatmap_of_one_cell_points_at_its_middle():
         head.hidden.weight[0, 0] = 1.0
         head.heatmap_head.weight[0, 0] = 10.0
         assert head(features).point[0].tolist() == pytest.approx([0.75, -0.25])
+
+
+def test_peak_is_read_in_evaluation_alone_and_lies_at_one_of_two_places():
+    mean, peak = (built(head=head).head for head in ("heatmap", "heatmap_peak"))
+    features = torch.zeros(1, 34, 16, 16)
+    features[0, 0, 3, 2], features[0, 0, 3, 13] = 1.0, 1.001
+    for head in (mean, peak):
+        with torch.no_grad():
+            for p in head.parameters():
+                p.zero_()
+            head.hidden.weight[0, 0] = 1.0
+            head.heatmap_head.weight[0, 0] = 10.0
+    expected = cell_middles(16, 16, features)[0, :, 3, 13]
+    assert torch.allclose(peak.eval()(features).point[0], expected, atol=1e-4)
+    assert torch.equal(peak.train()(features).point, mean.eval()(features).point)
+    assert abs(mean(features).point[0, 0]) < 0.2  # between the two, where nothing is
+
+
+def test_shares_around_a_peak_at_the_edge_sum_to_one():
+    share = torch.rand(3, 5, 7)
+    share[0, 0, 0] = share[1, 4, 6] = share[2, 2, 3] = 2
+    near = around_peak(share)
+    assert torch.allclose(near.sum((1, 2)), torch.ones(3))
+    assert (near > 0).sum((1, 2)).tolist() == [9, 9, 25]
 
 
 def test_cells_lie_between_the_edges():

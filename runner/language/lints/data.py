@@ -41,7 +41,7 @@ def validation_at_another_scale(subject: Subject) -> Said:
     """Validation images squashed to the size of a crop that is trained at its own scale."""
     known = subject.statistics
     figures = known.figures if known else {}
-    for found in subject.parts(datasets, "segmentation_folder"):
+    for found in subject.parts(datasets, "segmentation_folder", "partly_labelled_folder"):
         crop, resize = found.params.crop, found.params.resize
         if found.params.validation != "squash" or crop is None or resize == crop:
             continue

@@ -1,56 +1,47 @@
-"""Lints of learning from pseudo-labels."""
-
-from collections.abc import Iterator
-from typing import Any
+"""Lints of learning from one's own labels."""
 
 from runner.language.lints.lint import Said, lint
-from runner.language.lints.subject import Placed, Subject
+from runner.language.lints.subject import Subject
 from runner.registry import datasets, tasks
 
 
 @lint(
-    reason="its mistakes are believed as its hits are, and are learned",
-    cure="one near 0.9",
+    reason="what the network takes for such a class it learns to take for it, right or wrong",
+    cure="one threshold for all classes, such as 0.9",
 )
-def believes_everything(subject: Subject) -> Said:
-    """A threshold of 0 for pseudo-labels."""
-    for found in _learning(subject):
+def zero_threshold(subject: Subject) -> Said:
+    """A class whose every pseudo-label is believed."""
+    for found in subject.parts(tasks, "self_training"):
         thresholds = found.params.thresholds
-        if not isinstance(thresholds, dict):
-            thresholds = {"": thresholds}
-        for name, threshold in thresholds.items():
-            if threshold == 0:
-                what = f"every prediction of {name}" if name else "every prediction"
-                message = f"{what} is believed, however unlikely"
-                yield found.at("thresholds", *([name] if name else [])), message
+        if not found.params.weight:
+            continue
+        by_class = thresholds if isinstance(thresholds, dict) else {"every class": thresholds}
+        names = [name for name, threshold in by_class.items() if not threshold]
+        if names:
+            yield found.at("thresholds"), f"every prediction of {', '.join(names)} is believed"
 
 
 @lint(
-    reason="a label of the view it was made from tells a network what it says already",
-    cure="teacher_decay: 0.999, and data.params.strong: [{name: color_jitter}]",
+    reason="it is told what it says already, and grows sure of it",
+    cure="teacher_decay: 0.999, and data.params.strong",
 )
-def confirms_itself(subject: Subject) -> Said:
-    """A network that labels the very view that it learns from."""
-    for found in _learning(subject):
-        strong = getattr(subject.recipe.data.params, "strong", ())
-        if found.params.teacher_decay is None and not strong:
-            yield found.at("teacher_decay"), "the weights label for themselves, the same view"
+def own_labels_of_the_same_view(subject: Subject) -> Said:
+    """A network that learns from its own labels of what it sees."""
+    strong = getattr(subject.recipe.data.params, "strong", ())
+    for found in subject.parts(tasks, "self_training"):
+        if found.params.weight and found.params.teacher_decay is None and not strong:
+            message = "the trained weights label the view that they are trained on"
+            yield found.at("teacher_decay"), message
 
 
 @lint(
-    reason="what is measured has been seen in training",
-    cure="splits.by: source, unlabelled_splits: [train]",
+    reason="what is measured was learned by heart in part",
+    cure="a split by source, and no leak allowed",
 )
 def allowed_leak(subject: Subject) -> Said:
-    """A leak between training and validation that the recipe lets be."""
-    for found in subject.parts(datasets, "partly_labelled_folder"):
-        if kinds := found.params.allow_leak:
-            yield found.at("allow_leak"), ", ".join(kinds)
-
-
-def _learning(subject: Subject) -> Iterator[Placed]:
-    """Yield tasks whose pseudo-labels weigh something."""
-    for found in subject.parts(tasks, "self_training"):
-        params: Any = found.params
-        if params.weight > 0:
-            yield found
+    """Data of which a leak between splits is let be."""
+    for found in subject.parts(datasets):
+        leaks = getattr(found.params, "allow_leak", False)
+        if leaks:
+            kinds = "an image" if leaks is True else " and ".join(leaks)
+            yield found.at("allow_leak"), f"two splits may share: {kinds}"

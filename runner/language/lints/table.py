@@ -46,8 +46,8 @@ LINTS: dict[str, Lint] = {
         pointing.discontinuous_loss,
         pointing.rarely_done,
         pointing.point_trained_when_done,
-        self_training.believes_everything,
-        self_training.confirms_itself,
+        self_training.zero_threshold,
+        self_training.own_labels_of_the_same_view,
         self_training.allowed_leak,
     )
 }

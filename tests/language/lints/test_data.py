@@ -53,5 +53,4 @@ def test_every_network_says_what_it_normalises_by_under_one_name():
     from runner.registry import models
 
     named = {name for name in models if "norm" in models[name].params.model_fields}
-    without = {"single_level_head", "mask_discriminator"}  # they have no norm of their own
-    assert set(models) - named == without
+    assert set(models) - named == {"mask_discriminator", "single_level_head"}, "they have none"

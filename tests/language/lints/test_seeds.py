@@ -35,11 +35,10 @@ CLAIMS = {
     ("yolov8_fixed", "hard_clamp"): "beyond an exponent of 4, 54.6 strides, the gradient is",
     ("yolov8_original", "biased_centre"): "0.5 to 1.5 cells",
     ("yolov8_original", "learning rate at 0%"): "0.0002",
-    ("s4gan_v3", "believes_everything"): "every prediction of background is believed",
-    ("s4gan_v3", "confirms_itself"): "the weights label for themselves",
-    ("s4gan_v3", "allowed_leak"): "shared_source, validation_unlabelled",
+    ("s4gan_v3", "zero_threshold"): "every prediction of background is believed",
+    ("s4gan_v3", "own_labels_of_the_same_view"): "label the view that they are trained on",
+    ("s4gan_v3", "allowed_leak"): "shared_source and validation_unlabelled",
     ("s4gan_v3", "learning rate at 25%"): "0.000218",
-    ("s4gan_phase1", "patience"): "20000 steps",
 }
 """Recipe and the lint or fact that judges it, with the figure that refutes the seed."""
 
@@ -77,6 +76,7 @@ def test_readme_names_for_each_mistake_who_tells_of_it():
         "s4gan_corrected",
         "volume",
         "points",
+        "detection",
     ],
 )
 def test_corrected_recipes_and_starters_give_lints_nothing_to_say(name):

@@ -1,26 +1,32 @@
-"""Lints of self-training."""
-
-BELIEVING = "extends: self_training\ntask: {params: {thresholds: 0.0}}\n"
-OWN = "extends: self_training\ntask: {params: {teacher_decay: null}}\n"
+"""Lints of learning from one's own labels."""
 
 
-def test_a_threshold_of_nought_is_told_of_its_class_or_of_all(lints):
-    said = lints("s4gan_v3")["believes_everything"]
-    assert said.startswith("task.params.thresholds.background: every prediction of background")
-    assert lints(BELIEVING)["believes_everything"].startswith("task.params.thresholds: every")
-    assert "believes_everything" not in lints("s4gan_corrected")
+def student(params: str) -> str:
+    return f"extends: s4gan_corrected\ntask: {{params: {{{params}}}}}\n"
 
 
-def test_own_labels_of_the_same_view_confirm_themselves(lints):
-    assert "confirms_itself" in lints("s4gan_phase3")
-    assert "confirms_itself" not in lints(OWN), "the student sees the strong view"
-    assert "confirms_itself" in lints(OWN + "data: {params: {strong: []}}\n")
+def test_class_whose_every_label_is_believed_is_named(lints):
+    said = lints("s4gan_phase2")["zero_threshold"]
+    assert said == "task.params.thresholds: every prediction of background is believed"
+    assert "every class" in lints(student("thresholds: 0.0"))["zero_threshold"]
+    assert "zero_threshold" not in lints("s4gan_corrected")
 
 
-def test_labels_that_weigh_nothing_are_left_alone(lints):
-    assert not {"believes_everything", "confirms_itself"} & lints("s4gan_supervised").keys()
+def test_labels_that_weigh_nothing_do_no_harm(lints):
+    said = lints("s4gan_supervised")
+    assert "zero_threshold" not in said
+    assert "own_labels_of_the_same_view" not in said
 
 
-def test_allowed_leaks_are_named(lints):
-    assert "shared_source, validation_unlabelled" in lints("s4gan_v3")["allowed_leak"]
+def test_teacher_or_a_strong_view_is_enough(lints):
+    assert "own_labels_of_the_same_view" in lints("s4gan_v3")
+    assert "own_labels_of_the_same_view" not in lints(student("teacher_decay: null"))
+    weak = student("teacher_decay: null") + "data: {params: {strong: []}}\n"
+    assert "own_labels_of_the_same_view" in lints(weak)
+
+
+def test_leak_that_is_let_be_is_named_with_its_kind(lints):
+    assert lints("s4gan_v3")["allowed_leak"].endswith("shared_source and validation_unlabelled")
+    own = "extends: segmentation\ndata: {params: {allow_leak: true}}\n"
+    assert lints(own)["allowed_leak"] == ("data.params.allow_leak: two splits may share: an image")
     assert "allowed_leak" not in lints("s4gan_corrected")
