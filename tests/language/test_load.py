@@ -111,6 +111,10 @@ def test_unknown_health_rule_and_its_unknown_key_are_suggested(draft):
 def test_health_rule_is_switched_off_by_null(draft):
     loaded = load(draft("extends: uav_fixed\nhealth: {dead_class: null}\n"))
     assert loaded.recipe.health["dead_class"] is None
+    assert problems(draft("extends: uav_fixed\nhealth: {dead_clas: null}\n")) == [
+        "mine.yaml:2: health.dead_clas: no health rule is called 'dead_clas'; "
+        "did you mean 'dead_class'?"
+    ]
 
 
 def test_set_wins_and_its_problem_names_the_command(draft):

@@ -18,7 +18,8 @@ from runner.language.load import load_at_every_scale
 from runner.language.source import published, published_folder
 
 FREE = re.compile(
-    r"(.*\.)?(classes|penalties(\.\w+)?|rates|terms|expected|observed|allow|above|mapping)"
+    r"(.*\.)?(classes|penalties(\.\w+)?|rates|means|terms|thresholds|multipliers|expected|observed"
+    r"|allow|above|mapping)"
 )
 """Mappings whose keys are the user's own names; any is as good as another."""
 

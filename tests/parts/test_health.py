@@ -215,6 +215,8 @@ def test_a_rule_has_nothing_to_say_before_the_first_event(name):
         "phases": {"metric": "val/error_px/median", "below": [(0.1, 9.0)]},
         "best_long_past": {"window": 0.3}, "done_collapse": {},
         "rising_in_a_row": {}, "one_class_only": {}, "box_at_every_place": {}, "no_positives": {},
+        "accepted_share": {"good": 0.1, "warning": 0.04, "critical": 0.01},
+        "drop_from_best": {"warning": 0.05},
     }  # fmt: skip
     assert said(name, params[name]) == []
     assert said(name, params[name], stepped(0, loss=1.0)) == []
