@@ -243,7 +243,7 @@ class Recipe(Strict):
 
 
 def _rule(name: str, values: Any) -> Rule | None:
-    if values is None or isinstance(values, Rule):
+    if isinstance(values, Rule):
         return values
     if name not in list(health):
         message = f"no health rule is called {name!r}; {suggestion(name, dict.fromkeys(health))}"
@@ -255,6 +255,8 @@ def _rule(name: str, values: Any) -> Rule | None:
                 )
             ],
         )
+    if values is None:
+        return None
     own = (
         {key: value for key, value in values.items() if key != "scale"}
         if isinstance(values, Mapping)

@@ -18,7 +18,7 @@ from runner.language.load import load_at_every_scale
 from runner.language.source import published, published_folder
 
 FREE = re.compile(
-    r"(.*\.)?(classes|penalties(\.\w+)?|rates|terms|expected|observed|allow|above|mapping|thresholds)"
+    r"(.*\.)?(classes|penalties(\.\w+)?|rates|terms|expected|observed|allow|above|mapping|thresholds|multipliers)"
 )
 """Mappings whose keys are the user's own names; any is as good as another."""
 
