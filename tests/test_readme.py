@@ -91,9 +91,11 @@ def test_what_is_shown_of_explain_and_diff_is_what_they_tell(capsys, monkeypatch
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(ROOT)
     shown = section("What a recipe does before it runs")
-    for block in re.findall(r"```\n\$ runner (explain .*)\n((?:.*\n)*?)```", shown):
-        assert main(block[0].split()) == 0
-        assert without_lines(capsys.readouterr().out) == without_lines(block[1]), block[0]
+    blocks = re.findall(r"```\n\$ runner ((?:explain|diff) .*)\n((?:.*\n)*?)```", shown)
+    assert len({words.split("_")[0] for words, _ in blocks if words.startswith("diff")}) == 5
+    for words, told in blocks:
+        assert main(words.split()) == 0
+        assert without_lines(capsys.readouterr().out) == without_lines(told), words
     assert main(["diff", "uav_baseline", "uav_fixed"]) == 0
     consequences = capsys.readouterr().out.split("what follows", 1)[1].splitlines()
     assert all(line in README for line in consequences)

@@ -149,7 +149,8 @@ def _trained_group(name: str, group: Group, recipe: Recipe, plan: Plan) -> Train
     horizon = Horizon(plan.written_steps, plan.written_epochs, rate, recipe.monitor.mode)
     schedule = (group.schedule or recipe.schedule).build(horizon)
     clip = recipe.train.clip_norm if group.clip_norm is None else group.clip_norm
-    return TrainedGroup(optimizer, schedule, clip, name)
+    # A scale is chosen for the recipe's own rate; that of a discriminator's Adam is another's.
+    return TrainedGroup(optimizer, schedule, clip, name, is_scaled=group.optimizer is None)
 
 
 def build_metrics(recipe: Recipe, data: Data) -> list[Metric]:

@@ -41,12 +41,14 @@ class TrainedGroup:
         schedule: the factor of its learning rates.
         clip_norm: gradients are scaled down to this L2 norm; not at all where None.
         name: as in ``task.groups()``.
+        is_scaled: whether its learning rate is multiplied by the run's ``lr_scale``.
     """
 
     optimizer: Optimizer
     schedule: Schedule
     clip_norm: float | None = None
     name: str = ""
+    is_scaled: bool = True
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -69,7 +71,7 @@ class Run:
         health: rules, asked after each logging step and each evaluation.
         device: of the task.
         precision: of forward and backward pass; weights stay fp32.
-        lr_scale: factor of every learning rate, such as a sample's.
+        lr_scale: factor of the groups' learning rates, such as a sample's.
         ema_decay: of the averaged weights; none are kept where None.
         ema_evaluate: whether evaluations look at the averaged weights.
         early_stopping: when to end before the plan does.

@@ -98,7 +98,8 @@ class Stepper:
         run, memory = self._run, self._run.memory
         progress = run.plan.progress(memory.step, memory.monitored)
         for group in run.groups:
-            factor = self._factors[group.name] = group.schedule(progress) * run.lr_scale
+            scale = run.lr_scale if group.is_scaled else 1.0
+            factor = self._factors[group.name] = group.schedule(progress) * scale
             for each in group.optimizer.param_groups:
                 each["lr"] = each["initial_lr"] * factor
         self._buffers.keep()

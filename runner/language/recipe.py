@@ -90,9 +90,9 @@ class Train(Strict):
     clip_norm: Annotated[
         float | None, Field(gt=0, description="largest L2 norm of the gradient")
     ] = None
-    lr_scale: Annotated[float, Field(gt=0, description="multiplies every learning rate, once")] = (
-        1.0
-    )
+    lr_scale: Annotated[
+        float, Field(gt=0, description="multiplies the optimizer's rates, once")
+    ] = 1.0
     ema: Ema | None = None
     evaluate_every: Every = Every(epochs=1)
     early_stopping: EarlyStopping | None = None

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,15 @@ def test_groups_have_a_rate_and_a_norm_of_their_own() -> None:
     assert values["train/lr/head"] == 0.002
     both = math.hypot(values["train/grad_norm/body"], values["train/grad_norm/head"])
     assert values["train/grad_norm"] == pytest.approx(both)
+
+
+def test_a_rate_of_a_groups_own_is_not_scaled() -> None:
+    run = two_groups()
+    first, second = run.groups
+    object.__setattr__(run, "groups", [first, replace(second, is_scaled=False)])
+    object.__setattr__(run, "lr_scale", 0.5)
+    values = of(list(train(run)), Stepped)[0].values
+    assert (values["train/lr/body"], values["train/lr/head"]) == (0.005, 0.002)
 
 
 def test_one_groups_clipping_leaves_the_other_alone() -> None:
