@@ -190,14 +190,10 @@ def memory_of(found: "Memory") -> str:
         f"activations of a batch of {batch} x {size}": found.activations,
         "together": found.total,
     }
-    rows = [
-        [name, _UNKNOWN if kept is None else _megabytes(kept)]
-        for name, kept in parts.items()
-        if kept != 0
-    ]
+    rows = [[name, _megabytes(kept)] for name, kept in parts.items() if kept]
     lines = ["memory of a training step, at least", table(rows)]
-    if found.activations is None:
-        lines.append("  activations cannot be traced: the task looks at values while it computes")
+    if found.computed:
+        lines.append(f"  activations are those of {found.computed} samples on the CPU, scaled up")
     lines.append("  besides: what operations need while they run, libraries, the device's context")
     return "\n".join(lines)
 

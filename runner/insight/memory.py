@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.autograd.graph import saved_tensors_hooks
 
-from runner.contracts import Batch, Progress, Ragged
+from runner.contracts import Batch, Data, Progress, Ragged
 from runner.engine.batches import train_loader
 from runner.engine.precision import autocast
 from runner.engine.reading import read_data
@@ -26,6 +27,9 @@ from runner.language.recipe import Recipe
 from runner.task import Task
 
 _CPU = torch.device("cpu")
+LATE = Progress(step=1e9, epoch=1e6, fraction=1.0)
+"""What begins late in a training has begun."""
+
 _NOT_TRACED = (
     DataDependentOutputException, DynamicOutputShapeException, UnsupportedFakeTensorException
 )  # fmt: skip
@@ -43,8 +47,9 @@ class Memory:
         gradients: of what is trained.
         optimizer: its state.
         average: the moving average of the weights.
-        activations: kept by the forward pass, losses included, for the backward one; None where
-            the task looks at values, which a trace does not have.
+        activations: kept by the forward pass, losses included, for the backward one.
+        computed: samples that the activations were measured on, where the task looks at values,
+            which a trace does not have; 0 where they were traced.
     """
 
     images: tuple[int, ...]
@@ -52,13 +57,14 @@ class Memory:
     gradients: int
     optimizer: int
     average: int
-    activations: int | None
+    activations: int
+    computed: int = 0
 
     @property
     def total(self) -> int:
-        """Bytes of all that is known."""
-        known = self.weights + self.gradients + self.optimizer + self.average
-        return known + (self.activations or 0)
+        """Bytes of all of it."""
+        kept = self.weights + self.gradients + self.optimizer + self.average
+        return kept + self.activations
 
 
 def estimate(loaded: Loaded, machine: Machine) -> Memory:
@@ -68,16 +74,17 @@ def estimate(loaded: Loaded, machine: Machine) -> Memory:
     """
     recipe = loaded.recipe
     data = read_data(recipe, machine)
-    sampler = recipe.sampler.build(data.splits["train"], recipe.train.batch_size)
     task: Task = from_scratch(recipe.task).build(data.spec)
-    batch = next(
-        train_loader(
-            data.splits["train"],
-            sampler,
-            batch_size=recipe.train.batch_size,
-            seed=recipe.train.seed,
-        )
-    )
+    task.train()
+    size, computed = recipe.train.batch_size, 0
+    batch = _batch(data, recipe, size)
+    try:
+        activations = _traced_bytes(task, batch, recipe)
+    except _NOT_TRACED:
+        # Two hold both kinds where labelled and unlabelled samples are drawn.
+        computed = min(2, size)
+        activations = _computed_bytes(task, _batch(data, recipe, computed), recipe)
+        activations = activations * size // computed
     trained = [p for group in task.groups().values() for _, p in group.parameters]
     average = 0
     if recipe.train.ema is not None:
@@ -88,7 +95,8 @@ def estimate(loaded: Loaded, machine: Machine) -> Memory:
         gradients=_bytes(trained),
         optimizer=_optimizer_bytes(task, recipe),
         average=average,
-        activations=_activation_bytes(task, batch, recipe),
+        activations=activations,
+        computed=computed,
     )
 
 
@@ -115,27 +123,40 @@ def _optimizer_bytes(task: Task, recipe: Recipe) -> int:
     return total
 
 
-def _activation_bytes(task: Task, batch: Batch, recipe: Recipe) -> int | None:
-    """Return the size of all storages that autograd keeps; weights and buffers are not counted."""
+def _traced_bytes(task: Task, batch: Batch, recipe: Recipe) -> int:
+    """Return the size of what autograd keeps, for which nothing is computed."""
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     # Held until the end: the mode forgets, and gives away the storage of, what nobody holds.
     own = [mode.from_tensor(each) for each in (*task.parameters(), *task.buffers())]
+    with mode:
+        return _kept_bytes(task, _without_values(batch, mode), recipe, own)
+
+
+def _computed_bytes(task: Task, batch: Batch, recipe: Recipe) -> int:
+    """Return the size of what autograd keeps of a step on the CPU."""
+    return _kept_bytes(task, batch, recipe, [*task.parameters(), *task.buffers()])
+
+
+def _kept_bytes(task: Task, batch: Batch, recipe: Recipe, own: Sequence[Tensor]) -> int:
+    """Return the size of all storages that autograd keeps but the task's own."""
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
         return tensor
 
-    task.train()
-    in_precision = autocast(recipe.train.precision, _CPU)
-    try:
-        # The terms hold autograd's graph, and it the storages: none is given away anew.
-        with mode, saved_tensors_hooks(keep, lambda tensor: tensor), in_precision:
-            _terms = task.losses(_without_values(batch, mode), Progress(0.0, 0.0, 0.0))
-    except _NOT_TRACED:
-        return None
+    # The terms hold autograd's graph, and it the storages: none is given away anew.
+    with saved_tensors_hooks(keep, lambda tensor: tensor), autocast(recipe.train.precision, _CPU):
+        _terms = task.losses(batch, LATE)
     weights = set(map(_storage, own))
     return sum(size for storage, size in kept.items() if storage not in weights)
+
+
+def _batch(data: Data, recipe: Recipe, size: int) -> Batch:
+    """Return a batch of the training."""
+    split = data.splits["train"]
+    sampler = recipe.sampler.build(split, size)
+    return next(train_loader(split, sampler, batch_size=size, seed=recipe.train.seed))
 
 
 def _storage(tensor: Tensor) -> int:

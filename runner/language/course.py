@@ -9,11 +9,13 @@ from runner.errors import RecipeError
 from runner.language.plugins import is_own
 from runner.language.recipe import Recipe
 from runner.plan import Plan, make_plan
+from runner.statistics import SplitStatistics
 
 _STEPS_PER_EPOCH = (1000, 77)
 """Two guesses: what is the same under both does not depend on how many samples there are."""
 
 _DRAWS_PER_ITEM = ("crops_per_image", "patches_per_volume")
+_STREAMS = "labelled_per_batch"
 
 Rate = Callable[..., float]
 """The learning rate after so many steps and, for plateau schedules, evaluations."""
@@ -37,15 +39,15 @@ def plan_of(recipe: Recipe, draws_per_epoch: int, processes: int = 1) -> Plan:
     )
 
 
-def plans_of(recipe: Recipe, items: int | None = None) -> list[Plan]:
+def plans_of(recipe: Recipe, train: SplitStatistics | None = None) -> list[Plan]:
     """Return the plan; two that differ in the steps of an epoch where these are not known.
 
     Args:
         recipe: whose plan.
-        items: images or volumes of the training split; None where they have not been counted.
+        train: figures of the training split; None where it has not been counted.
     Raises: RecipeError: there are too few items for a batch.
     """
-    if (draws := draws_per_epoch(recipe, items)) is not None:
+    if (draws := draws_per_epoch(recipe, train)) is not None:
         return [plan_of(recipe, draws)]
     return [plan_of_steps(recipe, steps) for steps in _STEPS_PER_EPOCH]
 
@@ -55,20 +57,36 @@ def plan_of_steps(recipe: Recipe, steps_per_epoch: int) -> Plan:
     return plan_of(recipe, steps_per_epoch * recipe.train.batch_size * recipe.train.accumulate)
 
 
-def draws_per_epoch(recipe: Recipe, items: int | None) -> int | None:
+def draws_per_epoch(recipe: Recipe, train: SplitStatistics | None) -> int | None:
     """Return how many samples an epoch draws; None where nobody can tell without the data."""
-    params = dict(recipe.sampler.params)
+    params, batch = dict(recipe.sampler.params), recipe.train.batch_size
+    has_streams = _STREAMS in params
     if written := params.get("draws_per_epoch"):
-        return int(written)
-    if items is None or is_own(recipe.sampler.factory):
+        draws = int(written)
+    elif train is None or is_own(recipe.sampler.factory):
         return None
-    return items * draws_per_item(recipe)
+    else:
+        items = train.items - train.labelled if has_streams else train.items
+        draws = math.ceil(items * draws_per_item(recipe) - 1e-9)
+    # Streams end with a whole batch.
+    return -(-draws // batch) * batch if has_streams else draws
 
 
-def draws_per_item(recipe: Recipe) -> int:
-    """Return how often an epoch draws each item, where the sampler is one of ours."""
-    params = dict(recipe.sampler.params)
-    return int(next((params[name] for name in _DRAWS_PER_ITEM if name in params), 1))
+def draws_per_item(recipe: Recipe) -> float:
+    """Return how many draws an epoch has for each item that it counts by.
+
+    That is an unlabelled one where labelled ones are drawn beside them, else any.
+    """
+    params, batch = dict(recipe.sampler.params), recipe.train.batch_size
+    if _STREAMS in params:
+        labelled = params[_STREAMS] or batch // 2
+        return batch / max(batch - labelled, 1)
+    return float(next((params[name] for name in _DRAWS_PER_ITEM if name in params), 1))
+
+
+def counted_items(recipe: Recipe) -> str:
+    """Return which items ``draws_per_item`` is about."""
+    return "unlabelled items" if hasattr(recipe.sampler.params, _STREAMS) else "training items"
 
 
 def base_rate(recipe: Recipe) -> float:

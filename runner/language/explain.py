@@ -9,7 +9,7 @@ from pathlib import Path
 from runner.errors import Problem, RecipeError
 from runner.language.class_weights import WeightTable, weight_tables
 from runner.language.course import agreed, plans_of, rates_at
-from runner.language.facts import QUARTERS, Fact, course_facts, items_of
+from runner.language.facts import QUARTERS, Fact, counted, course_facts
 from runner.language.known import statistics_at_hand
 from runner.language.load import Loaded, load
 from runner.language.loss_tables import LossTable, loss_tables
@@ -97,7 +97,7 @@ def explain(loaded: Loaded, runs: Path | None, at: Sequence[str] = ()) -> Explan
     """
     recipe = loaded.recipe
     statistics = statistics_at_hand(recipe, loaded.name, runs)
-    plans = plans_of(recipe, items_of(recipe, statistics))
+    plans = plans_of(recipe, counted(recipe, statistics))
     base = loaded.base if loaded.scale == "full" else None
     fractions = [number / (CURVE_POINTS - 1) for number in range(CURVE_POINTS - 1)]
     curve = rates_at(recipe, plans, [*fractions, QUARTERS[-1]])

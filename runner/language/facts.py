@@ -9,19 +9,18 @@ from typing import Any
 
 from runner.contracts import Horizon
 from runner.language.class_weights import weight_tables
-from runner.language.course import draws_per_item, plans_of, rates_at
+from runner.language.course import counted_items, draws_per_item, plans_of, rates_at
 from runner.language.loss_tables import loss_tables
 from runner.language.plugins import is_own
 from runner.language.recipe import Recipe
 from runner.plan import Plan
-from runner.statistics import Statistics
+from runner.statistics import SplitStatistics, Statistics
 
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1 - 1e-9)
 """The last is just before the end: at the end itself a restart would begin anew."""
 
 UNKNOWN = "depends on the steps of an epoch"
 _ITEMS = 100
-_FOR_EACH = f" per {_ITEMS} training items"
 """What a figure is told for where nobody has counted the data's items."""
 
 
@@ -48,7 +47,7 @@ def facts(recipe: Recipe, statistics: Statistics | None = None) -> list[Fact]:
         statistics: of its data; None where they have not been measured.
     Raises: RecipeError: the schedule does not fit into the training.
     """
-    plans = plans_of(recipe, items_of(recipe, statistics))
+    plans = plans_of(recipe, counted(recipe, statistics))
     return [
         *course_facts(recipe, statistics),
         *_rates(recipe, plans),
@@ -60,7 +59,7 @@ def facts(recipe: Recipe, statistics: Statistics | None = None) -> list[Fact]:
 def course_facts(recipe: Recipe, statistics: Statistics | None = None) -> list[Fact]:
     """Return of all that follows what is no learning rate, class weight or loss."""
     train = recipe.train
-    plans = plans_of(recipe, items_of(recipe, statistics))
+    plans = plans_of(recipe, counted(recipe, statistics))
     length = f"{train.epochs} epochs" if train.epochs is not None else f"{train.steps} steps"
     found = [
         Fact("effective batch", str(train.batch_size * train.accumulate)),
@@ -76,12 +75,12 @@ def course_facts(recipe: Recipe, statistics: Statistics | None = None) -> list[F
     return [*found, *_done(recipe, statistics)]
 
 
-def items_of(recipe: Recipe, statistics: Statistics | None) -> int | None:
-    """Return the number of training items; a sample's say nothing of the data at full scale."""
+def counted(recipe: Recipe, statistics: Statistics | None) -> SplitStatistics | None:
+    """Return figures of the training split; a sample's say nothing of the data at full scale."""
     if statistics is None:
         return None
     is_sample = statistics.root.startswith("sample:")
-    return None if is_sample and recipe.scale == "full" else statistics.items.get("train")
+    return None if is_sample and recipe.scale == "full" else statistics.splits.get("train")
 
 
 def rates(recipe: Recipe) -> list[float | None]:
@@ -112,7 +111,8 @@ def _told(recipe: Recipe, plans: Sequence[Plan], figure: Callable[[Plan], float]
     steps = values[0] / plans[0].steps_per_epoch * _ITEMS * draws_per_item(recipe)
     batch = recipe.train.batch_size * recipe.train.accumulate
     told = steps / batch
-    return (f"{told:,.0f}" if told >= _ITEMS else f"{told:.3g}") + _FOR_EACH
+    shown = f"{told:,.0f}" if told >= _ITEMS else f"{told:.3g}"
+    return f"{shown} per {_ITEMS} {counted_items(recipe)}"
 
 
 def _rates(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from runner.contracts import Progress
 from runner.engine.batches import train_loader
 from runner.engine.reading import read_data
-from runner.insight.memory import estimate
+from runner.insight.memory import LATE, estimate
 from runner.language.explain import load_at
 from runner.language.machine import Machine
 
@@ -33,7 +32,7 @@ def test_traced_activations_are_those_of_a_real_step(name, machine):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        terms = task.losses(batch, Progress(0.0, 0.0, 0.0))
+        terms = task.losses(batch, LATE)
     assert terms
     wanted = sum(size for storage, size in kept.items() if storage not in own)
     found = estimate(loaded, machine)
@@ -61,3 +60,9 @@ def test_momentum_is_half_of_adam(machine):
     sets = ["optimizer={name: sgd, params: {lr: 0.1}}"]
     found = estimate(load_at("uav_fixed", "smoke", sets), machine)
     assert found.optimizer == found.gradients
+
+
+def test_what_cannot_be_traced_is_computed_of_two_samples(machine):
+    found = estimate(load_at("s4gan_v3", "smoke"), machine)
+    assert found.computed == 2
+    assert found.activations > 0

@@ -13,7 +13,7 @@ from runner.language.explain import explain, load_at
 from runner.language.facts import facts
 from runner.language.source import published
 from runner.registry import samplers
-from runner.statistics import read_sample_statistics
+from runner.statistics import SplitStatistics, read_sample_statistics
 
 
 def told(name, scale=None, sets=(), at=(), runs=None):
@@ -61,14 +61,10 @@ def test_pointer_fix_weakens_every_error_beyond_its_threshold():
     assert by_name(found)["patience in steps"] == "15000"
 
 
-def test_a_share_of_a_cosine_is_hardly_less_than_the_whole(tmp_path):
+def test_a_cosine_is_hardly_lower_after_a_tenth_of_it():
     # The post-mortem claimed 88 % at 4k of 50k, and 60 % at 10k.
-    draft = tmp_path / "mine.yaml"
-    draft.write_text(
-        "extends: segmentation\ntrain: {steps: 50000}\nschedule: {params: {warmup: null}}\n"
-    )
-    rates = {each.step: each.of_highest for each in told(str(draft), at=["4000", "20%"]).rates}
-    assert (round(rates[4000], 3), round(rates[10000], 3)) == (0.984, 0.905)
+    rates = {each.step: each.of_highest for each in told("s4gan_v3", at=["4000", "20%"]).rates}
+    assert (round(rates[4000], 2), round(rates[10000], 2)) == (0.99, 0.92)
 
 
 @pytest.mark.parametrize("text", ["-1", "4000", "101%", "x", "1.5"])
@@ -83,8 +79,10 @@ def test_patience_is_held_against_restarts():
 
 
 def test_an_analysis_of_own_data_gives_steps_and_shares(tmp_path):
-    statistics = read_sample_statistics("sample:uav").model_copy(
-        update={"root": "photos", "items": {"train": 280}}
+    statistics = read_sample_statistics("sample:uav")
+    train = statistics.splits["train"].model_copy(update={"items": 280, "labelled": 280})
+    statistics = statistics.model_copy(
+        update={"root": "photos", "items": {"train": 280}, "splits": {"train": train}}
     )
     folder = tmp_path / "analysis" / "uav_fixed"
     folder.mkdir(parents=True)
@@ -109,21 +107,21 @@ def test_without_a_base_or_data_only_what_is_known_is_told(tmp_path):
 def test_draws_of_every_own_sampler_are_those_that_it_says():
     from types import SimpleNamespace
 
-    spec = SimpleNamespace(classes=("a", "b"))
-
     class Items(list):
-        pass
+        spec = SimpleNamespace(classes=("a", "b"))
+        is_labelled = (True, True, False, False, False, False, False)
 
-    split = Items(range(7))
-    split.spec = spec
     recipe = load_at("uav_fixed", None).recipe
+    train = SplitStatistics(items=7, labelled=2, classes={"a": 1.0, "b": 1.0})
     values = {"classes": ["a"], "crops_per_image": 3, "patches_per_volume": 4}
-    for name in set(samplers) - {"sequential_points", "two_streams"}:
+    for name in set(samplers) - {"sequential_points"}:
         fields = samplers[name].params.model_fields
         params = {key: value for key, value in values.items() if key in fields}
-        part = samplers.parse({"name": name, "params": params})
-        own = recipe.model_copy(update={"sampler": part})
-        assert draws_per_epoch(own, 7) == len(part.build(split, 2)), name
+        for more in ({}, {"labelled_per_batch": 1}) if "labelled_per_batch" in fields else ({},):
+            part = samplers.parse({"name": name, "params": {**params, **more}})
+            batch = recipe.train.batch_size
+            own = recipe.model_copy(update={"sampler": part})
+            assert draws_per_epoch(own, train) == len(part.build(Items(range(7)), batch)), name
 
 
 def test_evaluations_of_a_plan_are_counted():
