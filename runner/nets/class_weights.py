@@ -68,11 +68,9 @@ def figures_by_class(
     problems = [
         each for name in figures for each in _unknown_classes([name], spec, key=f"{key}.{name}")
     ]
-    problems += [
-        Problem("", f"{key}.{name}", f"this class has no {what}; add one")
-        for name in spec.classes
-        if name not in figures
-    ]
+    missing = [name for name in spec.classes if name not in figures]
+    if missing:
+        problems.append(Problem("", key, f"{', '.join(missing)}: no {what}; add it for each class"))
     if problems:
         raise RecipeError(problems)
     return tuple(float(figures[name]) for name in spec.classes)

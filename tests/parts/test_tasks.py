@@ -54,7 +54,7 @@ def test_thresholds_of_unknown_and_without_known_classes_are_refused_at_their_ke
         self_training(thresholds={"a": 0.5, "wood": 0.5})
     assert [(each.key, each.message) for each in caught.value.problems] == [
         ("thresholds.wood", "no class is called 'wood'; known here: a, b"),
-        ("thresholds.b", "this class has no threshold; add one"),
+        ("thresholds", "b: no threshold; add it for each class"),
     ]
 
 
