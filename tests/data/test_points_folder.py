@@ -288,3 +288,38 @@ def test_an_image_without_a_box_that_counts_is_told_of_the_categories(folder):
     (folder / "all.json").write_text(json.dumps(content))
     [message] = said(folder, "coco", categories=["cell"])
     assert "b.png: has no points of cell" in message and "data.params.categories" in message
+
+
+def broken_box(folder, key, value):
+    content = json.loads((folder / "all.json").read_text())
+    content["annotations"][0][key] = value
+    (folder / "all.json").write_text(json.dumps(content))
+
+
+@each_of("coco")
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("image_id", [1], "is of the image [1]"),
+        ("category_id", {}, "unhashable"),
+        ("bbox", [10**400, 1, 2, 3], "is no box"),
+    ],
+)
+def test_a_coco_box_of_strange_values_is_named(folder, key, value, message):
+    broken_box(folder, key, value)
+    assert message in said(folder, "coco")[0]
+
+
+@each_of("json")
+def test_a_number_of_too_many_digits_is_named(folder):
+    (folder / "all.json").write_text('{"a.png": [[1, ' + "1" * 5000 + "]]}")
+    [message] = said(folder, "json")
+    assert "all.json" in message and "digits" in message
+
+
+@each_of("csv")
+def test_a_csv_field_without_end_is_named_with_its_line(folder):
+    with (folder / "all.csv").open("a") as file:
+        file.write("\n" + "x" * 200_000 + ",1,2")
+    [message] = said(folder, "csv")
+    assert "all.csv:1" in message and "field larger" in message
