@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -175,24 +176,27 @@ def _shared_rows(
         found = read_coco(path, labels.classes)
     else:
         found = read_csv(path, labels.columns, labels.classes)
-    mine = [each.name for each in known if each.mask == file]
-    alike: dict[str, set[str]] = {}
+    mine = dict.fromkeys(each.name for each in known if each.mask == file)
+    ends: dict[str, set[str]] = {}
     for name in mine:
-        for short in (name, PurePosixPath(name).name):
-            alike.setdefault(short, set()).add(name)
+        parts = PurePosixPath(name).parts
+        for first in range(len(parts)):
+            ends.setdefault("/".join(parts[first:]), set()).add(name)
     folders = {PurePosixPath(name).parent for name in mine} | {PurePosixPath(file).parent}
     rows: dict[str, list[Row]] = {}
     problems: list[Problem] = []
     for written, boxes in found.items():
-        names = alike.get(written) or alike.get(PurePosixPath(written).name, set())
+        path_written = str(PurePosixPath(written))
+        names = {path_written} if path_written in mine else ends.get(path_written, set())
         place = boxes[0].place if boxes else str(path)
         if len(names) == 1:
             rows.setdefault(min(names), []).extend(boxes)
         elif names:
             message = f"{written!r} is the name of {len(names)} images; write paths from the root"
             problems.append(Problem(place, "", message))
-        # An image that lies there and is in no split of the recipe is none of our business.
-        elif not any((root / folder / written).is_file() for folder in folders):
+        # An image that lies there and is in no split of the recipe is none of our business;
+        # of a name too long for a file os.path says so without an error.
+        elif not any(isfile(root / folder / written) for folder in folders):
             message = f"is of the image {written!r}, which does not exist; add or remove it"
             problems.append(Problem(place, "", message))
     if problems:

@@ -6,7 +6,8 @@ import csv
 import json
 import math
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -129,7 +130,7 @@ def read_coco(path: Path, classes: Sequence[str]) -> dict[str, list[Row]]:
         images = {each["id"]: str(each["file_name"]) for each in content["images"]}
         names = {each["id"]: str(each["name"]) for each in content["categories"]}
         annotations = list(content["annotations"])
-    except (json.JSONDecodeError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         message = (
             f"is no COCO file with images, categories and annotations ({error!r}); "
             "add what is missing"
@@ -160,7 +161,8 @@ def read_csv(path: Path, columns: Columns, classes: Sequence[str]) -> dict[str, 
     Raises: DataError: it lacks a column, or a row is not what the columns say.
     """
     table = csv.DictReader(_text(path).splitlines(), strict=True)
-    given = [name.strip() for name in table.fieldnames or ()]
+    with _readable(path, table):
+        given = [name.strip() for name in table.fieldnames or ()]
     wanted = [columns.file, columns.x1, columns.y1, columns.x2, columns.y2, columns.kind]
     missing = [name for name in wanted if name not in given]
     if missing:
@@ -198,9 +200,16 @@ def read_csv(path: Path, columns: Columns, classes: Sequence[str]) -> dict[str, 
 def _lines(
     path: Path, table: csv.DictReader[str]
 ) -> Iterator[tuple[int, Mapping[str, str | None]]]:
-    try:
+    with _readable(path, table):
         for line in table:
             yield table.line_num, line
+
+
+@contextmanager
+def _readable(path: Path, table: csv.DictReader[str]) -> Iterator[None]:
+    """Name the line where a CSV file is damaged."""
+    try:
+        yield
     except csv.Error as error:
         message = f"is no CSV that can be read ({error}); export it anew"
         raise DataError(Problem(f"{path}:{table.line_num}", "", message)) from None
@@ -212,17 +221,17 @@ def _wrong_annotation(
     """Return what is wrong with a COCO annotation; empty where nothing is."""
     if not isinstance(each, dict) or not {"image_id", "category_id", "bbox"} <= each.keys():
         return "lacks image_id, category_id or bbox"
-    if each["image_id"] not in images:
-        return f"is of the image {each['image_id']!r}, which the file's images do not have"
-    if each["category_id"] not in names:
-        return f"is of category {each['category_id']!r}, which the file's categories do not have"
-    name = names[each["category_id"]]
+    image, category, box = each["image_id"], each["category_id"], each["bbox"]
+    if not isinstance(image, Hashable) or image not in images:
+        return f"is of the image {str(image)[:60]}, which the file's images do not have"
+    if not isinstance(category, Hashable) or category not in names:
+        return f"is of category {str(category)[:60]}, which the file's categories do not have"
+    name = names[category]
     if name not in classes:
         return _unknown_class(name, classes)
-    box = each["bbox"]
     is_box = isinstance(box, list) and len(box) == 4
     if not is_box or any(_finite(value) is None for value in box):
-        return f"its bbox {box!r} is not [x, y, width, height]"
+        return f"its bbox {str(box)[:60]} is not [x, y, width, height]"
     return ""
 
 
@@ -239,7 +248,7 @@ def _finite(value: Any) -> float | None:
     """Return a number that was written as one; None for anything else."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 

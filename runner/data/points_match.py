@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
+
+import numpy as np
 
 from runner.data import points_beside, points_tables
 from runner.data.cache import Stamp
@@ -83,21 +85,24 @@ def match(
             continue
         with collected(problems):
             pointed[each.name] = _checked(root, each, points)
-    problems += [
-        problem(root / name, "has no points; annotate its objects, or take the image away")
-        for name in empty[:_SHOWN]
-    ]
-    if len(empty) > _SHOWN:
-        problems.append(
-            problem(
-                root,
-                f"{len(empty) - _SHOWN} more images have no points; "
-                "annotate them, or take them away",
-            )
-        )
+    problems += _without_points(root, empty, annotations.categories)
     if problems:
         raise DataError(problems)
     return {split: tuple(pointed[each.name] for each in all_) for split, all_ in splits.items()}
+
+
+def _without_points(
+    root: Path, names: Sequence[str], categories: Sequence[str] | None
+) -> list[Problem]:
+    """Return a problem for each image without points, beyond some for all others together."""
+    what = "no points" if categories is None else f"no points of {', '.join(categories)}"
+    also = "" if categories is None else ", or correct data.params.categories"
+    cure = f"{what}; annotate its objects, or take the image away{also}"
+    problems = [problem(root / name, f"has {cure}") for name in names[:_SHOWN]]
+    if len(names) > _SHOWN:
+        cure = f"{what}; annotate them, or take them away{also}"
+        problems.append(problem(root, f"{len(names) - _SHOWN} more images have {cure}"))
+    return problems
 
 
 def _assigned(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Named]]:
@@ -143,17 +148,27 @@ def _from_table(
     annotations: Annotations,
     problems: list[Problem],
 ) -> dict[str, Points]:
-    """Return the points by image of the folder; an annotation without image is a problem."""
+    """Return the points by image of the folder; an annotation without image is a problem.
+
+    Raises: DataError: the table cannot be read; no image is held against it then.
+    """
     file = root / annotations.path
-    table: Mapping[str, Points] = {}
-    with collected(problems):
-        table = points_tables.READERS[annotations.format](file, annotations.categories)
+    table = points_tables.READERS[annotations.format](file, annotations.categories)
     by_name = _by_any_name(_all_images(root, layout, rule))
     found: dict[str, Points] = {}
+    written: dict[str, str] = {}
     for name, points in table.items():
         images = by_name.get(name, [])
         if len(images) == 1:
-            found[images[0].name] = points
+            image = images[0].name
+            first = written.setdefault(image, name)
+            if first == name:
+                found[image] = points
+            elif annotations.format == "csv":
+                found[image] = np.concatenate([found[image], points])
+            else:
+                message = f"{first!r} and {name!r} are both {image}; put its points under one name"
+                problems.append(problem(file, message))
         elif images:
             message = f"{name!r} is the name of {len(images)} images; write the path from the root"
             problems.append(problem(file, message))

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         message = f"is no JSON ({error.msg} in column {error.colno}); replace or mend it"
         raise DataError(Problem(f"{path}:{error.lineno}", "", message)) from None
+    except ValueError as error:  # A number of more digits than Python reads.
+        raise DataError(problem(path, f"cannot be read ({error}); replace it")) from None
 
 
 def as_points(path: Path, name: str, rows: Any) -> Points:
@@ -102,19 +104,24 @@ def _mapped(path: Path, pick: Callable[[Any], Any]) -> Table:
 def read_points_csv(path: Path, _: Categories) -> Table:
     """Return a CSV file with the columns ``file``, ``x`` and ``y``, a point a line."""
     reader = csv.DictReader(io.StringIO(read_text(path)))
-    missing = [column for column in ("file", "x", "y") if column not in (reader.fieldnames or ())]
+    try:
+        columns, lines = reader.fieldnames or (), [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        message = f"is no CSV that can be read ({error}); export it anew"
+        raise DataError(Problem(f"{path}:{reader.line_num}", "", message)) from None
+    missing = [column for column in ("file", "x", "y") if column not in columns]
     if missing:
         message = f"has no column {', '.join(missing)}; its first line must name file, x and y"
         raise DataError(Problem(f"{path}:1", "", message))
     rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
     problems: list[Problem] = []
-    for row in reader:
+    for number, row in lines:
         x, y = (_number(row[column]) for column in ("x", "y"))
         if row["file"] and x is not None and y is not None:
             rows[row["file"]].append((x, y))
         else:
             message = f"{row['file']},{row['x']},{row['y']} is no point; write file,x,y"
-            problems.append(Problem(f"{path}:{reader.line_num}", "", message))
+            problems.append(Problem(f"{path}:{number}", "", message))
     if problems:
         raise DataError(problems)
     return {name: np.array(points, np.float64) for name, points in rows.items()}
@@ -136,11 +143,13 @@ def read_coco(path: Path, categories: Categories) -> Table:
     rows: dict[str, list[tuple[float, float]]] = {name: [] for name in images.values()}
     problems: list[Problem] = []
     for image, category, box in found:
-        if image not in images:
-            message = f"a box is of the image {image}, which the file does not list; remove it"
+        if not isinstance(image, Hashable) or image not in images:
+            message = (
+                f"a box is of the image {str(image)[:60]}, which the file does not list; remove it"
+            )
             problems.append(problem(path, message))
         elif not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
-            message = f"{images[image]}: {box} is no box; write [x, y, width, height]"
+            message = f"{images[image]}: {str(box)[:60]} is no box; write [x, y, width, height]"
             problems.append(problem(path, message))
         elif categories is None or category in categories:
             x, y, width, height = box
@@ -162,7 +171,12 @@ def check_categories(path: Path, wanted: Sequence[str], known: Sequence[str]) ->
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _number(text: str | None) -> float | None:

@@ -123,7 +123,9 @@ def histograms(title: str, values: Mapping[str, Sequence[float]]) -> Image.Image
 def _scale(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the edges of about forty bins, and a few round numbers among them."""
     low, high = float(values.min()), float(values.max())
-    width = round_step((high - low) / _BINS)
+    # Between values that differ by rounding alone lie no bins.
+    spread = 0.0 if math.isclose(low, high) else high - low
+    width = round_step(spread / _BINS)
     is_whole = bool((values == values.round()).all())
     if is_whole:
         width = max(1.0, width)
@@ -131,7 +133,7 @@ def _scale(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     shift = 0.5 if is_whole else 0.0
     first, last = math.floor(low / width), math.floor(high / width) + 1
     edges = np.arange(first, last + 1, dtype=np.float64) * width - shift
-    step = round_step((high - low) / _TICKS)
+    step = round_step(spread / _TICKS)
     ticks = np.arange(math.ceil(edges[0] / step), math.floor(edges[-1] / step) + 1) * step
     return edges, ticks
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from runner.contracts import Batch, DataSpec, Progress
 from runner.nets.box_suppression import Suppression
+from runner.nets.padding import padded
 from runner.nets.yolo_backbones import Backbone
 from runner.nets.yolo_grid import GridPredictions, Objects, objects_of
 from runner.task import Outputs, Task, named_terms, normalised
@@ -46,9 +47,10 @@ class Detection(Task):
         self.display_score = display_score
 
     def predictions(self, batch: Batch) -> GridPredictions:
-        """Return the head's, of one forward pass."""
+        """Return the head's, of one forward pass; below and to the right images may be padded."""
         image = normalised(batch, channels_last=is_channels_last(self.backbone))
-        found: GridPredictions = self.head(self.backbone(image))
+        whole = padded(image, max(self.backbone.strides))
+        found: GridPredictions = self.head(self.backbone(whole))
         return found
 
     def losses(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:

@@ -367,3 +367,36 @@ def test_a_file_name_of_two_images_is_named(tmp_path):
         splits=fractions,
     )  # fmt: skip
     assert "all.csv:2" in said and "2 images" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("image_id", [1]), ("category_id", {}), ("bbox", [10**400, 1, 2, 3])],
+)
+def test_a_coco_annotation_of_strange_values_is_named(tmp_path, key, value):
+    annotations = write_format(tmp_path / "data", "coco")
+    content = json.loads((tmp_path / "data/val.json").read_text())
+    content["annotations"][0][key] = value
+    (tmp_path / "data/val.json").write_text(json.dumps(content))
+    [said] = problems_of(tmp_path / "data", "coco", annotations)
+    assert "annotation 100" in said and len(said) < 300
+
+
+@pytest.mark.parametrize(("line", "place"), [(0, "csv:0"), (1, "csv:1")])
+def test_a_csv_field_without_end_is_named_with_its_line(tmp_path, line, place):
+    annotations = write_format(tmp_path / "data", "csv")
+    file = tmp_path / "data/val/annotations.csv"
+    lines = file.read_text().splitlines()
+    lines[line] += "x" * 200_000
+    file.write_text("\n".join(lines))
+    [said] = problems_of(tmp_path / "data", "csv", annotations)
+    assert place in said and "field larger" in said
+
+
+@pytest.mark.parametrize("name", ["other/train0.png", "x" * 300 + ".png"])
+def test_a_row_is_of_no_image_in_another_folder_or_of_an_impossible_name(tmp_path, name):
+    annotations = write_format(tmp_path / "data", "csv")
+    with (tmp_path / "data/train/annotations.csv").open("a") as file:
+        file.write(f"{name},1,2,30,40,cow,p\n")
+    [said] = problems_of(tmp_path / "data", "csv", annotations)
+    assert "annotations.csv:8" in said and "does not exist" in said

@@ -253,3 +253,73 @@ def test_a_base_s_list_of_another_kind_is_taken_away_with_null():
         PointSplits.model_validate({"lists": mixed})
     rule = PointSplits.model_validate({"lists": mixed | {"test": None}}).rule()
     assert rule == Lists({"train": "train.txt", "val": "train.txt"})
+
+
+@each_of("csv")
+def test_rows_of_an_image_written_two_ways_are_one_image_s(folder):
+    text = (folder / "all.csv").read_text()
+    first, _, rest = text.partition("c.png")
+    (folder / "all.csv").write_text(f"{first}c{rest}".replace("c.png", "images/c.png", 1))
+    assert points_of(opened(folder, "csv")).keys() == POINTS.keys()
+    found = points_of(opened(folder, "csv"))["c.png"]
+    assert sorted(found) == sorted(POINTS["c.png"])
+
+
+@each_of("json")
+def test_two_keys_of_one_image_are_refused(folder):
+    (folder / "all.json").write_text(json.dumps({**POINTS, "c": [[1.0, 2.0]]}))
+    [message] = said(folder, "json")
+    assert "'c.png' and 'c' are both images/c.png" in message
+
+
+@each_of("csv")
+def test_images_are_not_held_against_a_table_that_cannot_be_read(folder):
+    with (folder / "all.csv").open("a") as file:
+        file.write("\nc.png,1,two")
+    [message] = said(folder, "csv")
+    assert "is no point" in message
+
+
+@each_of("coco")
+def test_an_image_without_a_box_that_counts_is_told_of_the_categories(folder):
+    content = json.loads((folder / "all.json").read_text())
+    content["categories"].append({"id": 8, "name": "dust"})
+    content["annotations"][3]["category_id"] = 8
+    (folder / "all.json").write_text(json.dumps(content))
+    [message] = said(folder, "coco", categories=["cell"])
+    assert "b.png: has no points of cell" in message and "data.params.categories" in message
+
+
+def broken_box(folder, key, value):
+    content = json.loads((folder / "all.json").read_text())
+    content["annotations"][0][key] = value
+    (folder / "all.json").write_text(json.dumps(content))
+
+
+@each_of("coco")
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("image_id", [1], "is of the image [1]"),
+        ("category_id", {}, "unhashable"),
+        ("bbox", [10**400, 1, 2, 3], "is no box"),
+    ],
+)
+def test_a_coco_box_of_strange_values_is_named(folder, key, value, message):
+    broken_box(folder, key, value)
+    assert message in said(folder, "coco")[0]
+
+
+@each_of("json")
+def test_a_number_of_too_many_digits_is_named(folder):
+    (folder / "all.json").write_text('{"a.png": [[1, ' + "1" * 5000 + "]]}")
+    [message] = said(folder, "json")
+    assert "all.json" in message and "digits" in message
+
+
+@each_of("csv")
+def test_a_csv_field_without_end_is_named_with_its_line(folder):
+    with (folder / "all.csv").open("a") as file:
+        file.write("\n" + "x" * 200_000 + ",1,2")
+    [message] = said(folder, "csv")
+    assert "all.csv:1" in message and "field larger" in message

@@ -10,6 +10,7 @@ from runner.data.points_draws import Balanced, Mixed, PointingOrder
 from runner.engine.reading import read_data
 from runner.errors import DataError, RecipeError
 from runner.insight.analysis import analyze
+from runner.insight.analysis_plots import histograms
 from runner.insight.analysis_remarks import class_remarks, source_of, source_remarks
 from runner.language.load import load
 from runner.language.machine import Machine
@@ -202,3 +203,9 @@ def test_statistics_survive_their_file():
         splits={"train": SplitStatistics(items=2, labelled=2, classes={"cow": 3.0, "dog": 0.0})},
     )  # fmt: skip
     assert Statistics.model_validate_json(found.model_dump_json(by_alias=True)) == found
+
+
+@pytest.mark.parametrize("size", [0.1 + 0.2, 1.0, 12345.678])
+def test_values_that_differ_by_rounding_alone_are_plotted(size):
+    image = histograms("sizes", {"train": [size, float(np.nextafter(size, 0))]})
+    assert image.height > 0

@@ -155,3 +155,12 @@ def test_an_outline_lies_on_the_boxs_edge():
     assert not shown[10, 20].any(), "its inside is left as it is"
     beyond = outlined(np.zeros((40, 60, 3), np.uint8), np.array([[-10.0, -5, 300, 200, 0]]))
     assert beyond[0].any() and beyond[-1].any()
+
+
+def test_images_that_the_stride_does_not_divide_are_padded_below_and_to_the_right(split):
+    task, batch = built(), batch_of(split, range(2))
+    cut = replace(batch, image=batch.image[..., :100, :116])
+    found = task.predictions(cut)
+    assert found.boxes.shape[1] == sum(112 // each * (128 // each) for each in (4, 8, 16))
+    torch.testing.assert_close(found.points[0], torch.tensor([2.0, 2.0]))
+    assert all(torch.isfinite(term) for term in task(cut, START).values())
