@@ -43,14 +43,16 @@ class Fault:
         kind: degenerate and duplicate boxes are dropped, what is outside is cut off.
         place: file, and line or number in it.
         message: what is wrong, with figures.
+        remedy: what is done about it where boxes are mended.
     """
 
     kind: FaultKind
     place: str
     message: str
+    remedy: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}"
+        return f"{self.place}: {self.message}; {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -90,20 +92,20 @@ def mended(rows: Sequence[Row], height: int, width: int) -> tuple[NDArray[np.flo
         inside = given.clip(0, limits)
         text = ", ".join(f"{value:g}" for value in row.corners)
         if ((given[2:] - given[:2]) <= SMALLEST_PX).any():
-            message = f"the box {text} is a pixel or less wide or high; it is left out"
-            faults.append(Fault("degenerate", row.place, message))
+            message = f"the box {text} is a pixel or less wide or high"
+            faults.append(Fault("degenerate", row.place, message, "it is left out"))
             continue
         if ((inside[2:] - inside[:2]) <= SMALLEST_PX).any():
-            message = f"the box {text} lies outside its image, {width}x{height}; it is left out"
-            faults.append(Fault("outside", row.place, message))
+            message = f"the box {text} lies outside its image, {width}x{height}"
+            faults.append(Fault("outside", row.place, message, "it is left out"))
             continue
         if np.abs(given - inside).max() > OUTSIDE_PX:
-            message = f"the box {text} reaches beyond its image, {width}x{height}; it is cut off"
-            faults.append(Fault("outside", row.place, message))
+            message = f"the box {text} reaches beyond its image, {width}x{height}"
+            faults.append(Fault("outside", row.place, message, "it is cut off"))
         key = (*inside.tolist(), float(row.kind))
         if key in kept:
-            message = f"the box {text} stands there twice, first at {kept[key]}; one is left out"
-            faults.append(Fault("duplicate", row.place, message))
+            message = f"the box {text} stands there twice, first at {kept[key]}"
+            faults.append(Fault("duplicate", row.place, message, "one is left out"))
             continue
         kept[key] = row.place
     return np.asarray(list(kept), np.float64).reshape(-1, 5), faults

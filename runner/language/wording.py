@@ -31,7 +31,7 @@ _WORDING = {
 }
 
 
-_HAS_NO_VALUE = ("missing", "part", "rule", "unknown_key", "misfit")
+_HAS_NO_VALUE = ("missing", "part", "rule", "unknown_key", "misfit", "encoder")
 """Kinds of findings whose words need no "not 3" at their end."""
 
 
