@@ -41,6 +41,8 @@ def is_left_out(leaf: Leaf) -> bool:
     """Whether a leaf is no value of its own, or one that no digest can show."""
     if leaf.name.endswith(".name") or leaf.value in ({}, []):
         return True  # which factory is called; nothing is written
+    if leaf.value is None and leaf.key[:1] == ("health",) and len(leaf.key) == 2:
+        return True  # a base's rule, taken out; its values are looked at where it is
     if leaf.value is None and any(each.name.startswith(f"{leaf.name}.") for each in LEAVES):
         return True  # its values are looked at one by one where a recipe has them
     return any(leaf.name.endswith(end) for end in REASONS)

@@ -78,3 +78,9 @@ def test_a_recovery_is_told():
     events = [scored(1, 0.8), scored(2, 0.7), scored(3, 0.79)]
     [finding] = findings("drop_from_best", DROP, *events)
     assert (finding.level, finding.message[:9]) == ("good", "no longer")
+
+
+def test_a_drop_that_stops_is_critical_at_the_only_distance_that_is_written():
+    events = [scored(1, 0.8), scored(2, 0.7)]
+    [finding] = findings("drop_from_best", {"warning": 0.05, "stops": True}, *events)
+    assert (finding.level, finding.stops) == ("critical", True)

@@ -77,12 +77,14 @@ def drop_from_best(
 
     Args:
         warning: distance from the best value, in the metric's unit, above which it is a warning.
-        critical: distance above which it is critical; it never is where left out.
+        critical: distance above which it is critical; where left out that of the warning if it
+            stops, and else none.
         stops: whether a critical one ends the training.
     """
     if critical is not None and critical < warning:
         message = f"critical {critical:g} is below warning {warning:g}; raise it"
         raise RecipeError(Problem("", "drop_from_best.critical", message))
+    worst = warning if critical is None and stops else critical
     advice = "take the best checkpoint; look at what is learned from since then"
 
     def judge(history: History) -> Iterator[Remark]:
@@ -93,8 +95,8 @@ def drop_from_best(
         best, now = max(values, key=lambda value: sign * value), values[-1]
         drop = sign * (best - now)
         message = f"{history.monitor} {now:.4g} is {drop:.3g} worse than its best, {best:.4g}"
-        if critical is not None and drop > critical:
-            yield Remark("critical", history.monitor, drop, critical, message, advice, stops)
+        if worst is not None and drop > worst:
+            yield Remark("critical", history.monitor, drop, worst, message, advice, stops)
         elif drop > warning:
             yield Remark("warning", history.monitor, drop, warning, message, advice)
 
