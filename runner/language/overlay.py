@@ -77,7 +77,8 @@ def overlay(base: Source, above: Source) -> Source:
     places = dict(base.places)
 
     def forget(key: Key) -> None:
-        for old in [old for old in places if old[: len(key)] == key]:
+        depth = len(key)
+        for old in [old for old in places if old[:depth] == key]:
             del places[old]
 
     def merge(below: Any, own: Any, key: Key) -> Any:
@@ -89,7 +90,8 @@ def overlay(base: Source, above: Source) -> Source:
             forget((*key, name))
         kept = {name: value for name, value in below.items() if name not in removed}
         return kept | {
-            name: merge(below.get(name), value, (*key, name)) for name, value in own.items()
+            name: merge(below[name], value, (*key, name)) if name in below else value
+            for name, value in own.items()
         }
 
     data = merge(base.data, above.data, ())

@@ -1,11 +1,15 @@
 """Figures that a recipe gives by class, in the order of the classes' indices; needs no torch."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from __future__ import annotations
 
-from runner.contracts import DataSpec
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
 from runner.errors import DataError, Problem, RecipeError
 from runner.registry import suggestion
+
+if TYPE_CHECKING:
+    from runner.contracts import DataSpec
 
 
 def balanced_weights(counts: Sequence[float]) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from runner.language.class_weights import trained_counts, weight_tables
+from runner.language.class_weights import trained_counts
 from runner.language.document import Key
 from runner.language.lints.lint import Said, lint
 from runner.language.lints.subject import Placed, Subject
@@ -31,7 +31,7 @@ def _counts(subject: Subject) -> dict[str, float]:
 
 def _weights(subject: Subject) -> Iterator[tuple[Key, str, dict[str, float]]]:
     """Yield key, name and class weights above 0 of each loss that has some."""
-    for table in weight_tables(subject.recipe, subject.statistics):
+    for table in subject.weight_tables:
         given = {row.name: row.weight for row in table.rows if row.weight}
         if given:
             yield tuple(table.key.split(".")), table.loss, given

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from runner.language.class_weights import WeightTable, weight_tables
 from runner.language.document import Key
 from runner.language.load import Loaded
 from runner.language.recipe import Recipe
@@ -55,6 +56,11 @@ class Subject:
     def base(self) -> Recipe | None:
         """The recipe that it extends; None for a root."""
         return self.loaded.base.recipe if self.loaded.base else None
+
+    @cached_property
+    def weight_tables(self) -> list[WeightTable]:
+        """The class weights of each loss that has some, beside what was measured."""
+        return weight_tables(self.recipe, self.statistics)
 
     def parts(self, registry: Registry[Any], *names: str) -> list[Placed]:
         """Return the recipe's parts of these names, or all of a kind where none is given.
