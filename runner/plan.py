@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.contracts import Progress
 from runner.errors import Problem, RecipeError
+from runner.progress import Progress
 
 
 @dataclass(frozen=True)

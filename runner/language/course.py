@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runner.contracts import Horizon
 from runner.errors import RecipeError
 from runner.language.plugins import is_own
 from runner.language.recipe import Recipe
 from runner.plan import Plan, make_plan
+from runner.progress import Horizon
 from runner.statistics import SplitStatistics
 
 _STEPS_PER_EPOCH = (1000, 77)

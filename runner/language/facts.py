@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import accumulate, repeat
 from typing import Any
 
-from runner.contracts import Horizon
 from runner.language.class_weights import weight_tables
 from runner.language.course import counted_items, draws_per_item, plans_of, rates_at
 from runner.language.loss_tables import loss_tables
 from runner.language.plugins import is_own
 from runner.language.recipe import Recipe
 from runner.plan import Plan
+from runner.progress import Horizon
 from runner.statistics import SplitStatistics, Statistics
 
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1 - 1e-9)

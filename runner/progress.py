@@ -1,0 +1,40 @@
+"""How far a training is, as schedules, tasks and samplers are told."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    In a compressed plan (``train.compress_to_steps``) ``step`` and ``epoch`` are those of the
+    plan as written, so that a horizon written in either keeps its share of the training.
+
+    Attributes:
+        step: optimizer steps done.
+        epoch: epochs done, with the fraction of the running one.
+        fraction: of the whole training, in [0, 1].
+        monitored: epoch and value of the monitored metric at each evaluation so far.
+    """
+
+    step: float
+    epoch: float
+    fraction: float
+    monitored: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """What a schedule is told about the training it is for.
+
+    Attributes:
+        steps: optimizer steps of the plan as written.
+        epochs: epochs of the plan as written.
+        learning_rate: the optimizer's.
+        mode: whether the monitored metric is better when larger (``max``) or smaller (``min``).
+    """
+
+    steps: float
+    epochs: float
+    learning_rate: float
+    mode: str = "max"
