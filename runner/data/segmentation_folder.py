@@ -46,7 +46,7 @@ class View:
         resize: height and width that every image is brought to first.
         crop: height and width of a training crop and of a validation tile.
         validation: how validation and test images are brought to the size of a crop.
-        mean, std: of the channels, in grey levels from 0 to 255.
+        mean, std: of the channels, in grey levels from 0 to 255; None for each picture's own.
         transforms: of the training split.
         strong: of a second view of each training sample; there is none where empty.
         sizes_px: edges of squares, one of which each training batch is brought to.
@@ -55,8 +55,8 @@ class View:
     resize: tuple[int, int] | None
     crop: tuple[int, int] | None
     validation: Validation
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, float, float] | None
+    std: tuple[float, float, float] | None
     transforms: Sequence[Transform] = ()
     strong: Sequence[Transform] = ()
     sizes_px: Sequence[int] = ()

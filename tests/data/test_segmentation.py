@@ -67,6 +67,22 @@ def test_a_sample_may_be_changed_without_changing_the_cache(opened: Opener) -> N
     np.testing.assert_array_equal(split.load(Draw(0, 0), seeded(0)).image, kept)
 
 
+def test_each_picture_may_be_normalised_by_itself(opened: Opener, folder: Path) -> None:
+    for name, split in opened(crop=None, mean=None, std=None).splits.items():
+        sample = split.load(Draw(0, 0), seeded(0))
+        image = file_of(folder, split.ids[0].split("@")[0], "images")
+        assert sample.mean == pytest.approx([image.mean()] * 3), name
+        assert sample.std == pytest.approx([image.std()] * 3), name
+
+
+def test_a_picture_of_one_grey_is_normalised_to_nought(opened: Opener, folder: Path) -> None:
+    for path in folder.rglob("images/**/*.*"):
+        cv2.imwrite(str(path), np.full((40, 48, 3), 90, np.uint8))
+    split = opened(mean=None, std=None, allow_leak=True).splits["train"]
+    sample = split.load(Draw(0, 0), seeded(0))
+    assert (sample.mean.tolist(), sample.std.tolist()) == ([90] * 3, [1] * 3)
+
+
 def test_an_image_smaller_than_the_crop_is_padded_and_the_padding_ignored(opened: Opener) -> None:
     data = opened(crop=[44, 60])
     for split in data.splits.values():

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Pixels = Annotated[int, Field(gt=0)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
 GreyDeviation = Annotated[float, Field(gt=0, le=255)]
+Greys = tuple[GreyLevel, GreyLevel, GreyLevel]
+GreyDeviations = tuple[GreyDeviation, GreyDeviation, GreyDeviation]
 Identifier = Annotated[int, Field(ge=0, le=65535)]
 Level = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Level, Level, Level]
@@ -76,8 +78,8 @@ def segmentation_folder(
     crop: tuple[Pixels, Pixels] | None = None,
     validation: Literal["tiles", "squash"] = "tiles",
     transforms: tuple[TransformPart, ...] = (),
-    mean: tuple[GreyLevel, GreyLevel, GreyLevel] = (123.675, 116.28, 103.53),
-    std: tuple[GreyDeviation, GreyDeviation, GreyDeviation] = (58.395, 57.12, 57.375),
+    mean: Greys | None = (123.675, 116.28, 103.53),
+    std: GreyDeviations | None = (58.395, 57.12, 57.375),
     cache: bool = True,
     allow_leak: bool = False,
 ) -> Data:
@@ -100,8 +102,9 @@ def segmentation_folder(
         validation: tiles: whole images at the training scale, every pixel once; squash: each
             image brought to the size of a crop.
         transforms: augmentations of training samples, in order.
-        mean: of the channels red, green, blue, in grey levels; subtracted.
-        std: of the channels red, green, blue, in grey levels; divided by.
+        mean: of the channels red, green, blue, in grey levels; subtracted. null: of each picture
+            its own, over all channels, so that dark and bright ones look alike.
+        std: of the channels red, green, blue, in grey levels; divided by. null: each picture's own.
         cache: keep decoded images as memory-mapped files.
         allow_leak: let two splits hold the same image.
     """
@@ -145,8 +148,8 @@ def partly_labelled_folder(
     validation: Literal["tiles", "squash"] = "tiles",
     transforms: tuple[TransformPart, ...] = (),
     strong: tuple[TransformPart, ...] = (),
-    mean: tuple[GreyLevel, GreyLevel, GreyLevel] = (123.675, 116.28, 103.53),
-    std: tuple[GreyDeviation, GreyDeviation, GreyDeviation] = (58.395, 57.12, 57.375),
+    mean: Greys | None = (123.675, 116.28, 103.53),
+    std: GreyDeviations | None = (58.395, 57.12, 57.375),
     cache: bool = True,
     allow_leak: Leaks = (),
 ) -> Data:
@@ -179,8 +182,9 @@ def partly_labelled_folder(
         transforms: augmentations of training samples, in order: the weak view.
         strong: augmentations that change colours alone, after those: the strong view, which
             self-training shows to the student; none where empty.
-        mean: of the channels red, green, blue, in grey levels; subtracted.
-        std: of the channels red, green, blue, in grey levels; divided by.
+        mean: of the channels red, green, blue, in grey levels; subtracted. null: of each picture
+            its own, over all channels, so that dark and bright ones look alike.
+        std: of the channels red, green, blue, in grey levels; divided by. null: each picture's own.
         cache: keep decoded images as memory-mapped files.
         allow_leak: kinds of leak that are let be: shared_image: two splits hold an image;
             shared_source: two splits hold images of a source; validation_unlabelled: an image
