@@ -2,7 +2,7 @@
 
 from runner.language.lints.lint import Said, lint
 from runner.language.lints.subject import Subject
-from runner.registry import datasets, tasks
+from runner.registry import datasets, samplers, tasks
 
 
 @lint(
@@ -32,6 +32,33 @@ def own_labels_of_the_same_view(subject: Subject) -> Said:
         if found.params.weight and found.params.teacher_decay is None and not strong:
             message = "the trained weights label the view that they are trained on"
             yield found.at("teacher_decay"), message
+
+
+@lint(
+    reason="it trains on the true labels alone, and counts what it would have believed",
+    cure="a start_step within the training, or weight: 0 where that is meant",
+)
+def never_self_trained(subject: Subject) -> Said:
+    """Pseudo-labels that are to be trained on when the training is over."""
+    steps = subject.recipe.train.steps
+    for found in subject.parts(tasks, "self_training", "adversarial"):
+        params = found.params
+        weight = getattr(params, "weight", None) or getattr(params, "pseudo_weight", None)
+        if steps is not None and weight and params.start_step >= steps:
+            yield found.at("start_step"), f"the training ends at step {steps}"
+
+
+@lint(
+    reason="a batch may hold no labelled sample, and then learns from its own labels alone",
+    cure="sampler: {name: two_streams}, whose batches hold both",
+)
+def labelled_share_left_to_chance(subject: Subject) -> Said:
+    """Self-training on batches that hold as many labelled samples as it happens."""
+    if subject.parts(samplers, "two_streams"):
+        return
+    for found in subject.parts(tasks, "self_training", "adversarial"):
+        message = f"{subject.recipe.sampler.name} mixes labelled and unlabelled as they come"
+        yield found.key, message
 
 
 @lint(

@@ -48,6 +48,8 @@ LINTS: dict[str, Lint] = {
         pointing.point_trained_when_done,
         self_training.zero_threshold,
         self_training.own_labels_of_the_same_view,
+        self_training.never_self_trained,
+        self_training.labelled_share_left_to_chance,
         self_training.allowed_leak,
     )
 }

@@ -30,3 +30,18 @@ def test_leak_that_is_let_be_is_named_with_its_kind(lints):
     own = "extends: segmentation\ndata: {params: {allow_leak: true}}\n"
     assert lints(own)["allowed_leak"] == ("data.params.allow_leak: two splits may share: an image")
     assert "allowed_leak" not in lints("s4gan_corrected")
+
+
+def test_pseudo_labels_that_come_after_the_end_are_named(lints):
+    late = student("start_step: 50000")
+    said = lints(late)["never_self_trained"]
+    assert said == "task.params.start_step: the training ends at step 50000"
+    assert "never_self_trained" not in lints(student("start_step: 49999"))
+    assert "never_self_trained" not in lints(student("start_step: 50000, weight: 0.0"))
+
+
+def test_sampler_that_does_not_mix_both_streams_is_named(lints):
+    own = "extends: self_training\nsampler: {name: shuffled}\n"
+    said = lints(own)["labelled_share_left_to_chance"]
+    assert said == "task: shuffled mixes labelled and unlabelled as they come"
+    assert "labelled_share_left_to_chance" not in lints("self_training")
