@@ -58,8 +58,9 @@ statistics: $(INSTALLED) ## measure the embedded samples anew, after a generator
 	  cp "build/statistics/$${pair%%:*}/analysis.json" \
 	    "runner/data/samples/statistics/$${pair%%:*}.json" || exit; done
 
+# A process for each core, and a file of tests to one process: its fixtures are made once.
 test: $(INSTALLED) ## run the tests: [ARGS="-k resume"]
-	.venv/bin/python -m pytest -q $(ARGS)
+	.venv/bin/python -m pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED) ## formatting, style and types
 	.venv/bin/ruff format --check .
