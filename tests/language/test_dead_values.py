@@ -20,6 +20,7 @@ from perturbed import (
     of_plan,
     of_run,
     of_stopping,
+    reached,
     small,
 )
 
@@ -90,10 +91,14 @@ def unchanged(recipe: str, scale: str, key: tuple, sets: tuple[str, ...], cache:
 def is_alive(leaf: Leaf, cache: str) -> bool:
     """Whether some other value of a leaf's type changes a digest."""
     key = leaf.key if leaf.key[0] in CHEAP | {"train", "schedule"} else ("",)
-    before = unchanged(leaf.recipe, leaf.scale, key, small(leaf), cache)
+    sets = small(leaf, f"{cache}/own")
+    before = unchanged(leaf.recipe, leaf.scale, key, sets, cache)
+    refused = [each for each in before if each.startswith("refused")]
+    assert not refused, f"what should differ from another value is itself {refused[0]}"
+    leaf = reached(leaf, sets)
     for value in candidates(leaf):
         try:
-            found = digests(leaf, changed(leaf, value), cache)
+            found = digests(leaf, changed(leaf, value, sets), cache)
             if any(a != b for a, b in zip(before, found, strict=True)):
                 return True
         except RecipeError:
