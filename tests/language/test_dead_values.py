@@ -3,7 +3,8 @@
 Values are told apart by the factory and the parameter that take them. Each is changed within its
 type until a digest differs: of the plan, of what a health rule says of many courses of a training,
 of what is expected of a run, or else of two steps with their evaluation. A value that the part
-refuses is read as well.
+refuses is read as well. ``reachable.py`` says what stands beside a value, before and after alike,
+where two small steps of the recipe as it is would not come to look at it.
 """
 
 from functools import lru_cache
@@ -90,7 +91,8 @@ def unchanged(recipe: str, scale: str, key: tuple, sets: tuple[str, ...], cache:
 
 def is_alive(leaf: Leaf, cache: str) -> bool:
     """Whether some other value of a leaf's type changes a digest."""
-    key = leaf.key if leaf.key[0] in CHEAP | {"train", "schedule"} else ("",)
+    # As much of the key as decides which digests there are.
+    key = leaf.key[:2] if is_cheap(leaf) else leaf.key[:1] if is_planned(leaf) else ("",)
     sets = small(leaf, f"{cache}/own")
     before = unchanged(leaf.recipe, leaf.scale, key, sets, cache)
     refused = [each for each in before if each.startswith("refused")]
