@@ -24,6 +24,7 @@ from perturbed import (
     reached,
     small,
 )
+from reachable import cases
 
 from runner.errors import RecipeError
 
@@ -136,3 +137,16 @@ def test_some_values_change_what_is_trained(leaf, cache):
 )
 def test_value_changes_what_is_planned_or_trained(leaf, cache):
     assert is_alive(leaf, cache), f"nothing changes with {leaf}"
+
+
+GROUNDS = {
+    (leaf.recipe, leaf.scale, repr(cases(leaf.name))): leaf for leaf in TRIED if not is_cheap(leaf)
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("leaf", GROUNDS.values(), ids=lambda leaf: f"{leaf.recipe}-{leaf.name}")
+def test_what_is_left_as_it_is_gives_the_same_digests(leaf, cache):
+    sets = small(leaf, f"{cache}/own")
+    first, again = (list(digests(leaf, sets, cache)) for _ in range(2))
+    assert first == again
