@@ -80,7 +80,7 @@ def notes(text: str, tmp_path) -> tuple[str, ...]:
     [
         ("train: {batch_size: 9, accumulate: 2}", "the effective batch stays 18"),
         ("train: {batch_size: 5, accumulate: 4}", "hardly a change: effective batch 18 -> 20"),
-        ("schedule: {params: {multiplier: 2, warmup_start_factor: 0.5}}", "stays the same"),
+        ("schedule: {params: {first: {fraction: 0.33333333333}}}", "stays the same"),
     ],
 )
 def test_change_that_changes_nothing_is_marked(text, note, tmp_path):

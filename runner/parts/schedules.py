@@ -204,6 +204,10 @@ def _warmed_up(
     warmup_steps: float, start_factor: float, after: Callable[[float], float]
 ) -> Schedule:
     """Return a linear rise, followed by a function of the steps since its end."""
+    if start_factor and not warmup_steps:
+        cure = "write warmup, or set this to 0"
+        message = f"{start_factor:g} is where a warm-up starts, and there is none; {cure}"
+        raise RecipeError(Problem("", "schedule.params.warmup_start_factor", message))
 
     def schedule(progress: Progress) -> float:
         if progress.step < warmup_steps:

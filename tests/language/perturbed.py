@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal, get_args, get_origin
 
+from reachable import beside, others
+
 from runner.contracts import History, Progress
 from runner.errors import RunnerError
 from runner.events import Evaluated, Stepped
@@ -94,41 +96,67 @@ def at_scale(recipe: str, scale: str, sets: tuple[str, ...] = ()) -> Loaded:
     return load(recipe, sets=sets, is_smoke=scale == "smoke", is_full=scale == "full")
 
 
-def small(leaf: Leaf) -> tuple[str, ...]:
-    """Return the ``--set`` that shrink a run without hiding the leaf."""
-    if leaf.scale == "smoke":
-        return ()
+def small(leaf: Leaf, own: str) -> tuple[str, ...]:
+    """Return the ``--set`` that shrink a run without hiding the leaf, and let it be looked at.
+
+    Args:
+        leaf: to be changed.
+        own: folder for data that the proof writes itself.
+    """
     sets = []
-    for key, value in _shrunk(load(leaf.recipe).recipe.smoke, ()):
-        if key[: len(leaf.key)] != leaf.key and leaf.key[: len(key)] != key:
-            sets.append(f"{dotted(key)}={json.dumps(value)}")
-    if "window" in leaf.key:
-        sets += ["task.params.window={size: [16, 16, 16], overlap: 0.25, batch: 1}",
-                 "data.params.validation=volumes"]  # fmt: skip
-    return tuple(sets)
+    if leaf.scale == "full":
+        for key, value in _shrunk(load(leaf.recipe).recipe.smoke, ()):
+            if key[: len(leaf.key)] != leaf.key and leaf.key[: len(key)] != key:
+                sets.append(_set(key, value))
+        if "window" in leaf.key:
+            sets += ["task.params.window={size: [16, 16, 16], overlap: 0.25, batch: 1}",
+                     "data.params.validation=volumes"]  # fmt: skip
+    return (*sets, *(f"{key}={json.dumps(each)}" for key, each in beside(leaf.name, own).items()))
+
+
+def _set(key: tuple, value: Any) -> str:
+    return f"{dotted(key)}={json.dumps(value)}"
 
 
 def _shrunk(block: Any, key: tuple) -> Iterator[tuple[tuple, Any]]:
-    """Yield the values of a smoke block; what swaps a part is one."""
-    if isinstance(block, dict) and "name" not in block:
+    """Yield the values of a smoke block; what swaps a part, or names patterns, is one."""
+    if isinstance(block, dict) and not any(name == "name" or "." in name for name in block):
         for name, value in block.items():
             yield from _shrunk(value, (*key, name))
     else:
         yield key, block
 
 
-def changed(leaf: Leaf, value: Any) -> tuple[str, ...]:
-    """Return the ``--set`` that put a value in a leaf's place."""
-    whole = next((n for n, each in enumerate(leaf.key) if isinstance(each, int)), len(leaf.key))
+def reached(leaf: Leaf, sets: tuple[str, ...]) -> Leaf:
+    """Return a leaf with the value that it has once these are set."""
+    return replace(
+        leaf, value=value_at(at_scale(leaf.recipe, leaf.scale, sets).recipe.dump(), leaf.key)
+    )
+
+
+def changed(leaf: Leaf, value: Any, sets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ``--set`` that put a value in a leaf's place, after others."""
+    # No ``--set`` names an element of a list, or a pattern with a dot.
+    whole = next((n for n, each in enumerate(leaf.key) if not _is_plain(each)), len(leaf.key))
+    if leaf.key[-2:-1] == ("fractions",):
+        whole = len(leaf.key) - 1
     key, below = leaf.key[:whole], leaf.key[whole:]
     if not below:
-        return (*small(leaf), f"{dotted(key)}={json.dumps(value)}")
-    block = copy.deepcopy(value_at(at_scale(leaf.recipe, leaf.scale).recipe.dump(), key))
+        return (*sets, _set(key, value))
+    block = copy.deepcopy(value_at(at_scale(leaf.recipe, leaf.scale, sets).recipe.dump(), key))
     inner = block
     for name in below[:-1]:
         inner = inner[name]
+    if leaf.key[-2:-1] == ("fractions",):
+        # They sum to one: what a split gains, another loses.
+        another = next(name for name in inner if name != below[-1])
+        inner[another] += inner[below[-1]] - value
     inner[below[-1]] = value
-    return (*small(leaf), f"{dotted(key)}={json.dumps(block)}")
+    return (*sets, _set(key, block))
+
+
+def _is_plain(name: str | int) -> bool:
+    return isinstance(name, str) and "." not in name
 
 
 OTHERS: dict[type, list[Any]] = {
@@ -140,6 +168,10 @@ OTHERS: dict[type, list[Any]] = {
 
 def candidates(leaf: Leaf) -> list[Any]:
     """Return other values of the same type, likely ones first."""
+    return [*(each for each in others(leaf.name) if each != leaf.value), *_of_its_type(leaf)]
+
+
+def _of_its_type(leaf: Leaf) -> list[Any]:
     value = leaf.value
     if isinstance(value, bool):
         return [not value]
@@ -152,12 +184,13 @@ def candidates(leaf: Leaf) -> list[Any]:
         return [x for x in (*near, *OTHERS[float]) if x != value]
     if isinstance(value, str):
         names = ["val/loss", "val/miou", "val/dice", "val/map50", "val/error_px/median"]
-        return [*_choices(leaf), *(n for n in names if "/" in value and n != value), f"{value}x"]
+        return [*_choices(leaf), *(n for n in names if "/" in value and n != value),
+                f"{value}x", f"x{value}"]  # fmt: skip
     if isinstance(value, list) and value:
         own = Leaf(leaf.recipe, leaf.scale, leaf.key, leaf.name, value[0])
         return [
-            *([each, *value[1:]] for each in candidates(own)),
-            *([each] * len(value) for each in candidates(own)),
+            *([each, *value[1:]] for each in _of_its_type(own)),
+            *([each] * len(value) for each in _of_its_type(own)),
             value[::-1], value[:-1],
         ]  # fmt: skip
     return [*_choices(leaf), True, 1, 2, 4, 0.5, 0.05, 3.0, "from_data", [1.0, 2.0], ["a"],

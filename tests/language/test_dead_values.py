@@ -3,7 +3,8 @@
 Values are told apart by the factory and the parameter that take them. Each is changed within its
 type until a digest differs: of the plan, of what a health rule says of many courses of a training,
 of what is expected of a run, or else of two steps with their evaluation. A value that the part
-refuses is read as well.
+refuses is read as well. ``reachable.py`` says what stands beside a value, before and after alike,
+where two small steps of the recipe as it is would not come to look at it.
 """
 
 from functools import lru_cache
@@ -20,8 +21,10 @@ from perturbed import (
     of_plan,
     of_run,
     of_stopping,
+    reached,
     small,
 )
+from reachable import cases
 
 from runner.errors import RecipeError
 
@@ -89,11 +92,16 @@ def unchanged(recipe: str, scale: str, key: tuple, sets: tuple[str, ...], cache:
 
 def is_alive(leaf: Leaf, cache: str) -> bool:
     """Whether some other value of a leaf's type changes a digest."""
-    key = leaf.key if leaf.key[0] in CHEAP | {"train", "schedule"} else ("",)
-    before = unchanged(leaf.recipe, leaf.scale, key, small(leaf), cache)
+    # As much of the key as decides which digests there are.
+    key = leaf.key[:2] if is_cheap(leaf) else leaf.key[:1] if is_planned(leaf) else ("",)
+    sets = small(leaf, f"{cache}/own")
+    before = unchanged(leaf.recipe, leaf.scale, key, sets, cache)
+    refused = [each for each in before if each.startswith("refused")]
+    assert not refused, f"what should differ from another value is itself {refused[0]}"
+    leaf = reached(leaf, sets)
     for value in candidates(leaf):
         try:
-            found = digests(leaf, changed(leaf, value), cache)
+            found = digests(leaf, changed(leaf, value, sets), cache)
             if any(a != b for a, b in zip(before, found, strict=True)):
                 return True
         except RecipeError:
@@ -129,3 +137,16 @@ def test_some_values_change_what_is_trained(leaf, cache):
 )
 def test_value_changes_what_is_planned_or_trained(leaf, cache):
     assert is_alive(leaf, cache), f"nothing changes with {leaf}"
+
+
+GROUNDS = {
+    (leaf.recipe, leaf.scale, repr(cases(leaf.name))): leaf for leaf in TRIED if not is_cheap(leaf)
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("leaf", GROUNDS.values(), ids=lambda leaf: f"{leaf.recipe}-{leaf.name}")
+def test_what_is_left_as_it_is_gives_the_same_digests(leaf, cache):
+    sets = small(leaf, f"{cache}/own")
+    first, again = (list(digests(leaf, sets, cache)) for _ in range(2))
+    assert first == again

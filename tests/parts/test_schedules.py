@@ -94,6 +94,17 @@ def test_every_schedule_warms_up(name: str) -> None:
     assert found == pytest.approx([0.5 + 0.05 * step for step in range(11)])
 
 
+@pytest.mark.parametrize("name", ["constant", "cosine", "poly", "plateau", "cosine_warm_restarts"])
+def test_start_of_a_warmup_that_there_is_not_is_refused(name: str) -> None:
+    own = {
+        "plateau": {"factor": 0.5, "patience": 1},
+        "cosine_warm_restarts": {"first": {"steps": 20}},
+    }
+    with pytest.raises(RecipeError, match="there is none; write warmup") as caught:
+        factors(name, 11, warmup_start_factor=0.5, **own.get(name, {}))
+    assert caught.value.problems[0].key == "schedule.params.warmup_start_factor"
+
+
 VALUES = st.lists(st.sampled_from([0.1, 0.2, 0.25, 0.3, 0.5, math.nan]), max_size=30)
 
 
