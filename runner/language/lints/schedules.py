@@ -135,7 +135,8 @@ def stopped_before_the_rate_falls(subject: Subject) -> Said:
 def memory_of_the_whole_training(subject: Subject) -> Said:
     """An Adam that remembers the squares of more steps than the training has."""
     train = subject.recipe.train
-    steps = train.compress_to_steps or train.steps
+    # A plan that is compressed is a trial, and says nothing of the plan that is written.
+    steps = None if train.compress_to_steps else train.steps
     for found in subject.parts(optimizers, "adam", "adamw"):
         memory = round(1 / (1 - found.params.betas[1]))
         if steps is not None and memory > steps:

@@ -104,7 +104,7 @@ def test_stop_before_the_rate_falls_is_named(lints):
         ("steps: 400", "[0.9, 0.999]", True),
         ("steps: 1000", "[0.9, 0.999]", False),
         ("steps: 400", "[0.9, 0.98]", False),
-        ("epochs: 50, compress_to_steps: 400", "[0.9, 0.999]", True),
+        ("steps: 400, compress_to_steps: 20", "[0.9, 0.999]", False),  # a trial
         ("epochs: 2", "[0.9, 0.999]", False),  # only the data can tell
     ],
 )
