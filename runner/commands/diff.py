@@ -10,6 +10,7 @@ from runner import diff_text, render
 from runner.colour import paint_for
 from runner.language.diff import compare
 from runner.language.load import load_written
+from runner.language.machine import expanded, machine_in_use
 
 EXAMPLE = "runner diff uav_baseline uav_fixed"
 
@@ -26,7 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print groups of differences, then consequences."""
-    comparison = compare(load_written(arguments.a), load_written(arguments.b))
+    runs = expanded(machine_in_use().runs)
+    comparison = compare(load_written(arguments.a), load_written(arguments.b), runs)
     if arguments.json:
         render.show(json.dumps(asdict(comparison), indent=2))
     elif arguments.markdown:

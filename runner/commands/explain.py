@@ -62,6 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Print facts, learning rates, and tables of weights and losses."""
     loaded = load_at(arguments.recipe, arguments.scale, arguments.set)
     if arguments.key is not None:
+        if arguments.plot is not None or arguments.at:
+            option = "--plot" if arguments.plot is not None else "--at"
+            message = f"is of the whole recipe's learning rate; leave out {arguments.key}"
+            raise RecipeError(Problem(option, "", message))
         value = origin(loaded, arguments.key)
         _show(arguments, value, explain_text.origin_of)
         return 0

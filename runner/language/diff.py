@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runner.language.differences import HARDLY, Difference, differences
@@ -49,14 +50,22 @@ class Comparison:
     consequences: tuple[tuple[str, str, str], ...]
 
 
-def compare(before: Loaded, after: Loaded) -> Comparison:
-    """Compare two loaded recipes; reasons come from the second where it extends the first."""
+def compare(before: Loaded, after: Loaded, runs: Path | None = None) -> Comparison:
+    """Compare two loaded recipes; reasons come from the second where it extends the first.
+
+    Args:
+        before, after: the recipes.
+        runs: folder in which ``runner analyze`` leaves what it measured.
+    """
     found = differences(before.recipe, after.recipe)
     extends = after.source.chain[-2:-1] == before.source.chain[-1:]
     by_group = groups_of(after, found) if extends else {-1: found}
     earlier, later = (
-        {fact.name: fact.value for fact in facts(each, statistics_at_hand(each))}
-        for each in (before.recipe, after.recipe)
+        {
+            fact.name: fact.value
+            for fact in facts(each.recipe, statistics_at_hand(each.recipe, each.name, runs))
+        }
+        for each in (before, after)
     )
     consequences = tuple(
         (name, earlier.get(name, "-"), later.get(name, "-"))

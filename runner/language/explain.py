@@ -11,9 +11,10 @@ from runner.language.class_weights import WeightTable, weight_tables
 from runner.language.course import agreed, plans_of, rates_at
 from runner.language.facts import QUARTERS, Fact, counted, course_facts
 from runner.language.known import statistics_at_hand
-from runner.language.load import Loaded, load
+from runner.language.load import Loaded, is_published, load
 from runner.language.loss_tables import LossTable, loss_tables
 from runner.language.recipe import Recipe, Scale
+from runner.language.source import shown_path
 from runner.plan import Plan
 from runner.statistics import Statistics
 
@@ -180,4 +181,7 @@ def _needs(loaded: Loaded, statistics: Statistics | None, plans: Sequence[Plan])
         missing.append("shares")
     if is_own or loaded.scale != "full" or not missing:
         return ""
-    return f"{' and '.join(missing)} of your data: runner analyze {loaded.name} --data DIR"
+    file = loaded.source.chain[-1]
+    named = loaded.name if is_published(file) else shown_path(file)
+    where = " --data DIR" if loaded.recipe.root.startswith("sample:") else ""
+    return f"{' and '.join(missing)} of your data: runner analyze {named}{where}"

@@ -21,8 +21,9 @@ def statistics_at_hand(
     """
     analyzed = read_analysis(analysis_folder(runs, name)) if runs is not None else None
     if analyzed is not None and _fits(recipe, analyzed):
-        # An analysis with --data speaks of the user's data, which the recipe need not name.
-        is_of_user = recipe.scale == "full" and not analyzed.root.startswith("sample:")
+        # An analysis with --data speaks of the user's data, where the recipe names a sample.
+        is_in_place = recipe.scale == "full" and recipe.root.startswith("sample:")
+        is_of_user = is_in_place and not analyzed.root.startswith("sample:")
         if analyzed.root == recipe.root or is_of_user:
             return analyzed
     sample = read_sample_statistics(recipe.root)

@@ -73,7 +73,12 @@ def origin(loaded: Loaded, text: str) -> Origin:
     reader, place = _reader(reading, key)
     meaning = " ".join(reading.description.split())
     writings = tuple(_writings(loaded, key))
-    return Origin(dotted(key), plain(reading.value), writings, reader, place, meaning)
+    value = plain(reading.value)
+    base = loaded.source.own.get("extends")
+    if key == ("extends",) and base is not None:
+        # The base was laid under the recipe when it was read, and its name was done with.
+        value, writings = base, (Writing(shown_path(loaded.source.chain[-1]), base, ""),)
+    return Origin(dotted(key), value, writings, reader, place, meaning)
 
 
 def plain(value: Any) -> Any:

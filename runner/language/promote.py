@@ -64,7 +64,8 @@ def draft_of_run(
             f"{base.recipe_fingerprint}); write the values into a draft and promote that"
         )
         raise RecipeError(Problem(name, "", message))
-    source = base.source
+    # What the recipe says of itself is not the run's: no reason of its author's is one for this.
+    source = without(base.source, *((key,) for key in OWN_KEYS))
     for each in assignments(overrides):
         source = overlay(source, each)
     recipe = check(source)
@@ -89,15 +90,15 @@ def promoted(draft: Loaded, base: Loaded, name: str, lock: Lock) -> str:
         message = f"differs in nothing from {base.name}; there is nothing to publish"
         raise RecipeError(Problem(draft.name, "", message))
     values = _values(found, draft, base)
-    own = draft.source.own
+    is_of_run = draft.source.chain[-1] == base.source.chain[-1]
+    own = {} if is_of_run else draft.source.own  # a run's are the base's
     head: dict[str, Any] = {
         "schema": base.recipe.schema_,
         "extends": base.name,
         "version": 1 + max((entry.pin.version for entry in lock.of(name)), default=0),
         "summary": draft.recipe.summary if "summary" in own else _SUMMARY,
     }
-    if draft.source.chain[-1] != base.source.chain[-1]:
-        head |= {key: own[key] for key in ("allow", "observed") if key in own}
+    head |= {key: own[key] for key in ("allow", "observed") if key in own}
     head["changes"] = _changes(draft, found)
     return f"{to_yaml(head)}\n{to_yaml(values)}"
 

@@ -95,12 +95,24 @@ def test_an_analysis_of_own_data_gives_steps_and_shares(tmp_path):
     assert "sample:uav, 67" in told("uav_fixed", "sample", runs=tmp_path).data
 
 
+def test_an_analysis_of_other_data_is_not_that_of_a_recipe_that_names_its_own(tmp_path):
+    statistics = read_sample_statistics("sample:uav").model_copy(update={"root": "photos"})
+    folder = tmp_path / "analysis" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "analysis.json").write_text(statistics.model_dump_json(by_alias=True))
+    draft = tmp_path / "mine.yaml"
+    for root, data in (("photos", "photos, 67 items"), ("others", "")):
+        draft.write_text(f"extends: uav_fixed\ndata: {{params: {{root: {root}}}}}\n")
+        assert data in told(str(draft), runs=tmp_path).data
+        assert bool(told(str(draft), runs=tmp_path).data) == bool(data)
+
+
 def test_without_a_base_or_data_only_what_is_known_is_told(tmp_path):
     draft = tmp_path / "mine.yaml"
     draft.write_text("extends: segmentation\ndata: {params: {root: photos}}\n")
     found = told(str(draft))
     assert found.data == ""
-    assert "runner analyze mine --data DIR" in found.needs
+    assert found.needs == f"steps and shares of your data: runner analyze {draft}"
     assert by_name(found)["steps of an epoch"] == "12.5 per 100 training items"
 
 

@@ -83,7 +83,9 @@ def test_every_key_of_every_recipe_has_a_reader(name):
         if key[0] in ("sample", "smoke", "observed", "changes") or "." in "".join(key):
             continue
         found = origin(loaded, text)
-        assert found.value == value, text
+        # The base was laid under; its name is the file's alone.
+        expected = loaded.source.own.get("extends") if text == "extends" else value
+        assert found.value == expected, text
         assert found.reader, text
 
 
@@ -96,3 +98,10 @@ def test_key_answers_as_one_json_document(capsys):
 def test_several_keys_of_one_end_are_listed():
     with pytest.raises(RecipeError, match="terms.dice.weight, task.params.loss.params.terms.focal"):
         told("vesuvius_corrected", "weight")
+
+
+def test_base_is_told_with_its_file():
+    found = told("uav_fixed", "extends")
+    assert found.value == "uav_baseline"
+    assert [each.place for each in found.writings] == ["recipes/uav_fixed.yaml"]
+    assert told("uav_baseline", "extends").writings == ()

@@ -147,6 +147,18 @@ def test_run_becomes_a_child_of_its_recipe_at_full_scale(folder):
     assert main(["validate", "--write-lock"]) == 0
 
 
+@pytest.mark.usefixtures("folder")
+def test_no_reason_of_the_base_is_given_for_what_a_run_changed(capsys):
+    run_folder(overrides=["optimizer.params.lr=0.0005"])
+    assert main(["promote", "run", "--name", "uav_night"]) == 0
+    own = load_written("uav_night").source.own
+    assert own["summary"].startswith("FILL IN")
+    assert [change["because"][:7] for change in own["changes"]] == ["FILL IN"]
+    capsys.readouterr()
+    assert main(["validate", "uav_night"]) == 2
+    assert "changes.0.because: is still to be filled in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("record", "said"),
     [
