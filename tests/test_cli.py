@@ -115,6 +115,29 @@ def test_schema_accepts_every_recipe_and_refuses_a_misspelling(schema, name):
             assert not schema.is_valid(wrong), block
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "task: {params: {losss: {name: dice}}}",
+        "task: {params: {loss: {params: {gama: 2.0}}}}",
+        "data: {params: {cropp: [1, 1]}}",
+        "sampler: {params: {crops_per_imag: 2}}",
+        "sampler: {params: {crops_per_image: two}}",
+        "smoke: {data: {params: {cropp: [1, 1]}}}",
+        "allow: {long_warmupp: it is meant}",
+    ],
+)
+def test_schema_refuses_what_no_part_has_in_a_child_that_keeps_its_bases_part(schema, text):
+    from runner.language.document import parse
+
+    assert not schema.is_valid(parse(text, "child").data)
+
+
+def test_schema_accepts_params_of_a_part_that_a_child_keeps(schema):
+    schema.validate({"task": {"params": {"loss": {"params": {"gamma": 2.0}}}}})
+    schema.validate({"sampler": {"params": {"crops_per_image": "${train.batch_size}"}}})
+
+
 def test_schema_knows_the_params_of_each_part(schema):
     loss = {"name": "balanced_focal", "params": {"alpha": "from_data", "gama": 2}}
     assert not schema.is_valid({"task": {"params": {}}, "x": 1})

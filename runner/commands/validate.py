@@ -11,8 +11,8 @@ from runner.language.known import statistics_at_hand
 from runner.language.lints.lint import Concern
 from runner.language.lints.table import concerns, needlessly_allowed, unknown_allowed
 from runner.language.load import Loaded, load_at_every_scale
-from runner.language.lock import additions, check_lock
-from runner.language.lock_file import read_lock, write_lock
+from runner.language.lock import additions, check_lock, is_held
+from runner.language.lock_file import Lock, read_lock, write_lock
 from runner.language.machine import expanded, machine_in_use
 from runner.language.source import published, published_folder, shown_path
 from runner.language.versions import check_published
@@ -51,13 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
             sound[reference] = loaded
         except RecipeError as error:
             found += error.problems
-    found += _lock_problems(list(sound.values()), arguments, is_sound=not found)
-    problems = list(dict.fromkeys(found))
+    lock, against_lock = _hold(list(sound.values()), arguments, is_sound=not found)
+    problems = list(dict.fromkeys([*found, *against_lock]))
     blamed = {problem.place.rpartition(":")[0] for problem in problems}
+    # What a child inherits is blamed at its base's line, and is the child's problem all the same.
     fingerprints = {
         name: loaded.recipe_fingerprint
         for name, loaded in sound.items()
-        if shown_path(loaded.source.chain[-1]) not in blamed
+        if shown_path(loaded.source.chain[-1]) not in blamed and is_held(loaded, lock)
     }
     if arguments.json:
         render.show(_document(problems, fingerprints, said))
@@ -100,18 +101,18 @@ def _document(
     return json.dumps({"problems": rows, "recipes": fingerprints, "lints": lints}, indent=2)
 
 
-def _lock_problems(
+def _hold(
     recipes: list[Loaded], arguments: argparse.Namespace, *, is_sound: bool
-) -> list[Problem]:
+) -> tuple[Lock, list[Problem]]:
     """Hold recipes against the lock, and add to it where that is asked for and nothing is wrong."""
     lock = read_lock(published_folder())
     is_whole = not arguments.recipes and is_sound
     if not arguments.write_lock:
-        return check_lock(recipes, lock, is_whole=is_whole)
+        return lock, check_lock(recipes, lock, is_whole=is_whole)
     grown = additions(recipes, lock) if is_sound else lock
     problems = check_lock(recipes, grown, is_whole=is_whole)
     if is_sound and not problems and grown != lock:
         write_lock(grown)
         added = len(grown.entries) - len(lock.entries)
         render.note(f"{grown.file}: {added} entries added")
-    return problems
+    return grown, problems

@@ -1,6 +1,6 @@
 """Load a recipe: read, overlay, resolve and check, with every problem at its line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.errors import Problem, RecipeError
-from runner.language.document import Place
-from runner.language.overlay import Source, overlay, swaps_part
+from runner.language.document import Key, Place, dotted
+from runner.language.overlay import Source, overlay, swaps_part, value_at
 from runner.language.plugins import load_plugins_of_run
 from runner.language.recipe import (
     Recipe,
@@ -212,7 +212,13 @@ def _is_same_part(one: Any, other: Any) -> bool:
 
 def _block_source(source: Source, name: str, kept: Any) -> Source:
     places = {key[1:]: place for key, place in source.places.items() if key[0:1] == (name,)}
-    return Source(kept, places)
+    # A place of what was left out would be blamed for what the child wrote in its stead.
+    return Source(kept, {key: place for key, place in places.items() if _is_in(kept, key)})
+
+
+def _is_in(data: Any, key: Key) -> bool:
+    above = value_at(data, key[:-1])
+    return not key or isinstance(above, list) or (isinstance(above, dict) and key[-1] in above)
 
 
 def load_written(reference: str) -> Loaded:
@@ -258,10 +264,17 @@ def load_at_every_scale(reference: str) -> Loaded:
         try:
             recipes.append(check(each))
         except RecipeError as error:
-            problems |= dict.fromkeys(error.problems)
+            problems |= dict.fromkeys(_unsaid(error.problems, problems, each))
     if problems:
         raise RecipeError(problems)
     return Loaded(name, recipes[0], recipes[0], source)
+
+
+def _unsaid(found: Sequence[Problem], said: Iterable[Problem], source: Source) -> list[Problem]:
+    """Leave out what was said of a key that nobody wrote: another scale moves its place alone."""
+    written = {dotted(key) for key in source.places}
+    known = {(each.key, each.message) for each in said}
+    return [each for each in found if each.key in written or (each.key, each.message) not in known]
 
 
 def is_published(path: Path) -> bool:

@@ -53,6 +53,11 @@ def check_lock(recipes: Sequence[Loaded], lock: Lock, *, is_whole: bool) -> list
     return problems + (_gone(bound, lock) if is_whole else [])
 
 
+def is_held(loaded: Loaded, lock: Lock) -> bool:
+    """Whether a recipe means what the lock says, or is none that the lock speaks of."""
+    return not is_bound(loaded) or not (drifts_of(loaded, lock) or unwritten([loaded], lock))
+
+
 def is_bound(loaded: Loaded) -> bool:
     """Whether a recipe is published in this checkout, and so held to the lock."""
     is_here = loaded.source.revision is None and is_published(loaded.source.chain[-1])
@@ -207,7 +212,7 @@ def _told(drifts: Sequence[Drift]) -> list[Problem]:
         version = first.recipe.version
         message = (
             f"was {before} when version {version} of {first.name} was published and is {after} "
-            f"now; write version {(version or 0) + 1} there"
+            f"now; write version {(version or 0) + 1} in {shown_path(first.source.chain[-1])}"
         )
         if others:
             message += f", and new versions of {', '.join(each.name for each in others)} too"

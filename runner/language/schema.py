@@ -3,9 +3,11 @@
 Nothing but ``name`` is required in it: a child recipe writes only what differs from its base.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from runner.encoders import encoder_names
+from runner.language.lints.table import LINTS
 from runner.language.recipe import Recipe
 from runner.registry import KINDS, Registry, health
 
@@ -22,6 +24,7 @@ def recipe_schema() -> dict[str, Any]:
     definitions.pop("Rule", None)
     definitions["encoder"] = _encoder()
     schema["properties"]["health"] = _rules(definitions)
+    schema["properties"]["allow"]["propertyNames"] = {"enum": list(LINTS)}
     for block in ("sample", "smoke"):
         names = [
             each for each in schema["properties"] if each not in ("sample", "smoke", "extends")
@@ -43,14 +46,22 @@ def _encoder() -> dict[str, Any]:
 
 
 def _one_of(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of ``{name, params}`` for every part of a kind."""
+    """Return the schema of ``{name, params}`` for every part of a kind.
+
+    A child recipe that keeps its base's part writes ``params`` alone: those of any part are known.
+    """
+    by_part = {name: _params(registry, name, definitions) for name in registry}
     branches = [
         {
             "if": {"properties": {"name": {"const": name}}, "required": ["name"]},
-            "then": {"properties": {"params": _params(registry, name, definitions)}},
+            "then": {"properties": {"params": params}},
         }
-        for name in registry
+        for name, params in by_part.items()
     ]
+    of_any_part = {
+        "if": {"not": {"required": ["name"]}},
+        "then": {"properties": {"params": _of_any(list(by_part.values()))}},
+    }
     return {
         "type": "object",
         "properties": {
@@ -61,8 +72,23 @@ def _one_of(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, A
             "params": {"type": "object"},
         },
         "additionalProperties": False,
-        "allOf": branches,
+        "allOf": [*branches, of_any_part],
     }
+
+
+def _of_any(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the schema of the parameters of whichever part: each as any part has it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for part in parts:
+        for key, schema in part.get("properties", {}).items():
+            seen = found.setdefault(key, [])
+            if schema not in seen:
+                seen.append(schema)
+    properties = {
+        key: seen[0] if len(seen) == 1 else {"anyOf": seen} for key, seen in found.items()
+    }
+    is_open = any(part.get("additionalProperties") is not False for part in parts)
+    return {"type": "object", "properties": properties, "additionalProperties": is_open}
 
 
 def _params(registry: Registry[Any], name: str, definitions: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from runner.errors import RecipeError
 from runner.language.dump import to_yaml
-from runner.language.load import load, load_written
+from runner.language.load import load, load_at_every_scale, load_written
 from runner.language.source import published
 
 RECIPES = published()
@@ -139,6 +139,24 @@ def test_overlay_drops_what_names_a_swapped_part(draft):
     child = draft(f"extends: uav_baseline\ntask: {{params: {{model: {model}}}}}\n")
     assert load(child).recipe.task.params.model.name == "deeplabv3plus"
     assert load("uav_baseline").recipe.task.params.model.name == "conv_unet"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("task: {params: {model: {name: unett}}}", "task.params.model.name"),
+        ("data: {name: regression_folder}", "data"),
+        ("task: {name: detection, params: {min_score: 0.1}}", "task.params.backbone"),
+        ("data: {name: segmentation_folderr}", "data.name"),
+    ],
+)
+def test_problem_of_a_child_is_said_once_and_never_at_its_roots_sample(text, key, draft):
+    with pytest.raises(RecipeError) as caught:
+        load_at_every_scale(draft(f"extends: uav_fixed\n{text}\n"))
+    found = [each for each in caught.value.problems if each.key.startswith(key)]
+    assert found
+    assert {each.place for each in found} == {"mine.yaml:2"}, found
+    assert len({each.key for each in found}) == len(found)
 
 
 def test_overlay_shrinks_a_net_that_another_task_of_the_child_trains_too():

@@ -55,8 +55,8 @@ def test_changed_meaning_names_key_line_and_every_child_that_inherits_it(locked,
     edit(locked, "uav_baseline", "weight_decay: 1.0e-4", "weight_decay: 2.0e-4")
     expected = [
         "recipes/uav_baseline.yaml: optimizer.params.weight_decay: was 0.0001 when version 1 of "
-        "uav_baseline was published and is 0.0002 now; write version 2 there, and new versions of "
-        "uav_fixed, uav_corrected too"
+        "uav_baseline was published and is 0.0002 now; write version 2 in "
+        "recipes/uav_baseline.yaml, and new versions of uav_fixed, uav_corrected too"
     ]
     assert said(capsys) == expected
     assert said(capsys, "uav_baseline") == expected
@@ -65,14 +65,14 @@ def test_changed_meaning_names_key_line_and_every_child_that_inherits_it(locked,
 def test_child_that_overrides_the_key_is_not_named(locked, capsys):
     edit(locked, "uav_baseline", "lr: 1.0e-4", "lr: 2.0e-4")
     [line] = said(capsys)
-    assert line.endswith("write version 2 there")
+    assert line.endswith("write version 2 in recipes/uav_baseline.yaml")
 
 
 def test_child_of_a_bumped_base_must_be_bumped_too(locked, capsys):
     edit(locked, "uav_baseline", "version: 1", "version: 2")
     edit(locked, "uav_baseline", "weight_decay: 1.0e-4", "weight_decay: 2.0e-4")
     assert [re.sub(": .*published", "", line) for line in said(capsys)] == [
-        "recipes/uav_baseline.yaml and is 0.0002 now; write version 2 there, "
+        "recipes/uav_baseline.yaml and is 0.0002 now; write version 2 in recipes/uav_fixed.yaml, "
         "and new versions of uav_corrected too",
         "recipes/uav_baseline.yaml: version: version 2 is not in recipes.lock; "
         "run runner validate --write-lock",
@@ -81,6 +81,17 @@ def test_child_of_a_bumped_base_must_be_bumped_too(locked, capsys):
         edit(locked, name, "version: 1", "version: 2")
     assert main(["validate", "--write-lock"]) == 0
     assert main(["validate"]) == 0
+
+
+def test_child_that_drifts_with_its_base_is_not_called_ok(locked, capsys):
+    edit(locked, "uav_baseline", "weight_decay: 1.0e-4", "weight_decay: 2.0e-4")
+    edit(locked, "uav_baseline", "version: 1", "version: 2")
+    for words in ([], ["uav_fixed"], ["uav_fixed", "--json"], ["--write-lock"]):
+        capsys.readouterr()
+        assert main(["validate", *words]) == 2
+        shown = capsys.readouterr().out
+        assert "uav_fixed: ok" not in shown, words
+        assert '"uav_fixed":' not in shown, words
 
 
 def test_swapped_part_is_one_change(locked, capsys):
