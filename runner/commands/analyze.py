@@ -55,7 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print, write; exit code 3 where data are unfit to be trained on."""
     # Imported here: the help needs neither numpy nor OpenCV.
     from runner.insight.analysis import analyze
-    from runner.insight.analysis_patch import changes_for, draft, require_place
+    from runner.insight.analysis_patch import (
+        changes_for,
+        draft,
+        remarks_for,
+        require_place,
+        weightless,
+    )
 
     machine = machine_in_use(arguments.machine)
     loaded = load(arguments.recipe, sets=arguments.set, data=arguments.data)
@@ -72,16 +78,20 @@ def run(arguments: argparse.Namespace) -> int:
     if found.statistics is None:
         raise DataError(found.problems)
     changes = changes_for(loaded, found.statistics)
+    remarks, lacking = remarks_for(loaded, found.statistics), weightless(found.statistics)
     if arguments.json:
         render.show(found.statistics.model_dump_json(by_alias=True, indent=2))
     else:
-        render.show(summary(loaded.name, found, changes))
+        render.show(summary(loaded.name, found, changes, remarks, lacking))
     if found.problems:
         render.note("nothing is written: the figures lack what could not be read")
         raise DataError(found.problems)
     _write(found, arguments.out or analysis_folder(Path(machine.runs).expanduser(), loaded.name))
     if arguments.write_patch is not None:
-        text = draft(loaded, changes, arguments.data)
+        warned = [f"{each.kind}: {each.message}" for each in remarks if each.level == "warning"]
+        said = [*warned, *([lacking] if lacking else [])]
+        notes = said or ([] if changes else ["Nothing: the recipe suits them."])
+        text = draft(loaded, changes, arguments.data, notes)
         with _written(arguments.write_patch):
             arguments.write_patch.write_text(text, encoding="utf-8")
         render.note(f"draft: {arguments.write_patch}")

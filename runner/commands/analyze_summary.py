@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from runner.insight.analysis_patch import Change
     from runner.statistics import Remark, SplitStatistics, Statistics
 
+SUITS = "the recipe suits its data: no change follows"
+
 _SHOWN = 5
 """Places of a remark, and unmapped values, that are shown; analysis.json has more."""
 
@@ -23,13 +25,21 @@ _MARKS = {"warning": "[WARNING]", "note": "[note]"}
 _SHARES = ("share", "done_share")
 
 
-def summary(name: str, found: Analysis, changes: Sequence[Change]) -> str:
+def summary(
+    name: str,
+    found: Analysis,
+    changes: Sequence[Change],
+    remarks: Sequence[Remark],
+    weightless: str,
+) -> str:
     """Return the figures of each split, what they mean and what a recipe should change.
 
     Args:
         name: of the recipe.
         found: what was measured; its data set could be opened.
         changes: what follows for the recipe.
+        remarks: on the data, as they stand for the recipe.
+        weightless: why the data give no weights; empty where they do.
     """
     measured = found.statistics
     assert measured is not None, "what could not be opened has no figures"
@@ -39,10 +49,18 @@ def summary(name: str, found: Analysis, changes: Sequence[Change]) -> str:
         _classes(measured),
         _figures(measured),
         *_unmapped(found),
-        *(_remark(each) for each in measured.remarks),
-        _changes(changes) if changes else "the recipe suits its data: no change follows",
+        *(_remark(each) for each in remarks),
+        "\n".join(_wrapped(weightless)),
+        _changes(changes) if changes else unchanged(remarks),
     ]
     return "\n\n".join(block for block in blocks if block)
+
+
+def unchanged(remarks: Sequence[Remark]) -> str:
+    """Return what is said of a recipe for which no change follows."""
+    if any(each.level == "warning" for each in remarks):
+        return "no change of the recipe follows; see the warnings above"
+    return SUITS
 
 
 def _items(split: str, each: SplitStatistics) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.errors import Problem, RecipeError
-from runner.insight.analysis_remarks import SMALLEST_SIDE_PX
+from runner.insight.analysis_remarks import IMBALANCE_CURE, SMALLEST_SIDE_PX
 from runner.language.dump import to_yaml
 from runner.language.load import Loaded, is_published
 from runner.registry import losses
-from runner.statistics import IMBALANCED, RARELY_DONE, Statistics
+from runner.statistics import IMBALANCED, RARELY_DONE, Remark, Statistics
 
 WEIGHT_LIMIT = 10.0
 """Above it a class is found wherever it could be: its recall rises while its IoU falls."""
@@ -47,7 +47,7 @@ class Change:
 
 
 def changes_for(loaded: Loaded, found: Statistics) -> list[Change]:
-    """Return what should change in a recipe; empty where it suits its data."""
+    """Return what should change in a recipe; empty where nothing follows from its data."""
     data = loaded.recipe.dump()
     return [
         *_labels(found),
@@ -58,21 +58,42 @@ def changes_for(loaded: Loaded, found: Statistics) -> list[Change]:
     ]
 
 
-def draft(loaded: Loaded, changes: Sequence[Change], root: str | None) -> str:
+def remarks_for(loaded: Loaded, found: Statistics) -> list[Remark]:
+    """Return the remarks on the data as they stand for a recipe, and those on its weights."""
+    data = loaded.recipe.dump()
+    cure = _handled(data, found)
+    return [*(_softened(each, cure) for each in found.remarks), *_miscounted(data["task"], found)]
+
+
+def weightless(found: Statistics) -> str:
+    """Return why the data give no weights, and the cure; empty where they do."""
+    absent = [name for name, count in found.classes.items() if not count]
+    if not absent or len(absent) == len(found.classes):
+        return ""
+    return (
+        f"no class weights follow: {', '.join(absent)} has no {found.unit} in the split 'train'; "
+        "leave it out of data.params.classes, or of its mapping, or add data that show it"
+    )
+
+
+def draft(
+    loaded: Loaded,
+    changes: Sequence[Change],
+    root: str | None,
+    notes: Sequence[str] = ("Nothing: the recipe suits them.",),
+) -> str:
     """Return a child of a recipe as text, each change with what was measured.
 
     Args:
         loaded: the recipe.
         changes: what differs.
         root: of the data, where it is another than the recipe's.
+        notes: what is said besides the changes.
     """
     path = loaded.source.chain[-1]
     base = loaded.name if is_published(path) else path.name
     lines = [f"# What `runner analyze` found that {loaded.name} should do otherwise on its data."]
-    if not changes:
-        lines.append("# Nothing: the recipe suits them.")
-    for change in changes:
-        text = f"{'.'.join(change.key)}: {change.because}"
+    for text in (*notes, *(f"{'.'.join(each.key)}: {each.because}" for each in changes)):
         lines += textwrap.wrap(text, 96, initial_indent="# ", subsequent_indent="#   ")
     content: dict[str, Any] = {"extends": base}
     everything = [Change(("data", "params", "root"), root, "")] if root else []
@@ -131,6 +152,46 @@ def _weights(task: Mapping[str, Any], found: Statistics) -> Iterator[Change]:
             if limit and not has_limit and max(measured) > WEIGHT_LIMIT:
                 because = "above, recall rises while IoU falls: the class is seen everywhere"
                 yield Change((*key, "params", "max_alpha"), WEIGHT_LIMIT, because)
+
+
+def _handled(data: Mapping[str, Any], found: Statistics) -> str:
+    """Return the key by which a recipe handles imbalance already; empty where it does not."""
+    if any((*_weights(data["task"], found), *_crops(data, found))):
+        return ""
+    occurring = {name: count for name, count in found.classes.items() if count}
+    sampler = data["sampler"]
+    drawn = sampler["params"].get("classes") if sampler["name"] == "rare_class_crops" else None
+    if drawn and min(occurring, key=occurring.__getitem__, default=None) in drawn:
+        return "sampler"
+    measured = list(found.weights.values())
+    limited = [min(weight, WEIGHT_LIMIT) for weight in measured]
+    for key, part in _losses(data["task"], ("task",)) if measured else ():
+        for name in [name for name in _WEIGHTS if name in part["params"]]:
+            own = part["params"][name]
+            if own == "from_data" or _follow(own, measured) or _follow(own, limited):
+                return ".".join((*key, "params", name))
+    return ""
+
+
+def _softened(remark: Remark, cure: str) -> Remark:
+    if remark.kind != "imbalance" or not cure:
+        return remark
+    handled = f"{cure} handles it already; look at precision beside recall"
+    message = remark.message.removesuffix(IMBALANCE_CURE) + handled
+    return remark.model_copy(update={"level": "note", "message": message})
+
+
+def _miscounted(task: Mapping[str, Any], found: Statistics) -> Iterator[Remark]:
+    """Yield a warning for each list of weights that is not of the data's classes."""
+    for key, part in _losses(task, ("task",)):
+        for name in _WEIGHTS:
+            own = part["params"].get(name)
+            if isinstance(own, list) and len(own) != len(found.classes):
+                message = (
+                    f"{'.'.join((*key, 'params', name))}: {len(own)} weights, but the data have "
+                    f"{len(found.classes)} classes ({', '.join(found.classes)}); write one for each"
+                )
+                yield Remark(kind="weights", level="warning", message=message)
 
 
 def _losses(block: Any, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

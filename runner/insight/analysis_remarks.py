@@ -11,6 +11,12 @@ from runner.statistics import IMBALANCED, RARELY_DONE, SEVERE, Level, Remark, Sp
 SMALLEST_SIDE_PX = 16.0
 """Typical side of a box, in a sample, below which even the finest grid of 8 px hardly sees it."""
 
+IMBALANCE_CURE = (
+    "weight the loss by class with a limit of about 10, or draw what is rare more often, and look "
+    "at precision beside recall"
+)
+"""What a recipe should do where it neither weights its classes nor draws the rare ones."""
+
 _NAMED = 20
 """Places that a remark names."""
 
@@ -46,8 +52,7 @@ def class_remarks(splits: Mapping[str, SplitStatistics], unit: str) -> list[Rema
         how = "severe" if ratio > SEVERE else "considerable"
         message = (
             f"{how}, {ratio:.0f}:1: {rare} has {train.shares[rare]:.2%} of the {unit}, {common} "
-            f"{train.shares[common]:.1%}; weight the loss by class with a limit of about 10, or "
-            "draw what is rare more often, and look at precision beside recall"
+            f"{train.shares[common]:.1%}; {IMBALANCE_CURE}"
         )
         found.append(Remark(kind="imbalance", level="warning", message=message))
     return found

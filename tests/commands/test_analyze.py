@@ -62,6 +62,18 @@ def test_figures_files_and_draft(capsys):
     assert main(["validate", "next.yaml"]) == 0
 
 
+def test_suits_never_stands_beside_a_warning(capsys):
+    draft = DRAFT.replace("[ground, object]", "[ground, object, cloud]")
+    Path("mine.yaml").write_text(draft)
+    assert main(["analyze", "mine.yaml", "--write-patch", "next.yaml"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "no class weights follow: cloud has no pixels in the split 'train'" in told
+    assert "no change of the recipe follows; see the warnings above" in told
+    assert "suits" not in told
+    written = Path("next.yaml").read_text()
+    assert "cloud has no pixels" in written and "suits" not in written
+
+
 def test_json_is_the_file_and_nothing_else(capsys, tmp_path):
     assert main(["analyze", "mine.yaml", "--json", "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out

@@ -6,10 +6,17 @@ import pytest
 
 from runner.errors import RecipeError
 from runner.insight.analysis import analyze
-from runner.insight.analysis_patch import changes_for, draft, require_place
+from runner.insight.analysis_patch import (
+    changes_for,
+    draft,
+    remarks_for,
+    require_place,
+    weightless,
+)
+from runner.insight.analysis_remarks import IMBALANCE_CURE
 from runner.language.load import load, load_written
 from runner.language.machine import Machine
-from runner.statistics import Statistics
+from runner.statistics import Remark, Statistics
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +124,38 @@ def test_draft_is_refused_where_it_could_not_extend_its_recipe(tmp_path):
     }.items():
         with pytest.raises(RecipeError, match=message):
             require_place(own, Path(file))
+
+
+def warned_of(found):
+    message = f"considerable, 200:1; {IMBALANCE_CURE}"
+    remark = Remark(kind="imbalance", level="warning", message=message)
+    return found.model_copy(update={"remarks": [remark]})
+
+
+def test_imbalance_that_a_recipe_handles_is_a_note_that_names_the_key():
+    [cured] = remarks_for(load("uav_corrected"), warned_of(imbalanced()))
+    assert cured.level == "note"
+    assert "handles it already" in cured.message and "weight the loss" not in cured.message
+    [open_still] = remarks_for(load("uav_fixed"), warned_of(imbalanced()))
+    assert open_still.level == "warning" and open_still.message.endswith(IMBALANCE_CURE)
+
+
+def test_weights_from_data_handle_nothing_while_a_class_is_absent():
+    lacking = statistics(classes={"a": 1.0, "b": 200.0, "c": 0.0, "d": 99.0})
+    loaded = load("uav_fixed", sets=["task.params.loss.params.alpha=from_data"])
+    [remark] = remarks_for(loaded, warned_of(lacking))
+    assert remark.level == "warning"
+
+
+def test_class_that_does_not_occur_is_why_no_weights_follow():
+    said = weightless(statistics(classes={"a": 1.0, "b": 0.0}))
+    assert "no class weights follow: b has no pixels" in said and "leave it out" in said
+    assert weightless(imbalanced()) == ""
+
+
+def test_weights_of_another_number_of_classes_are_a_warning():
+    two = statistics(classes={"a": 1.0, "b": 2.0}, weights={"a": 1.5, "b": 0.75})
+    [remark] = remarks_for(load("uav_fixed"), two)
+    assert remark.level == "warning"
+    assert "alpha: 4 weights, but the data have 2 classes (a, b)" in remark.message
+    assert remarks_for(load("uav_corrected"), two) == []
