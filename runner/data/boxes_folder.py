@@ -23,6 +23,7 @@ from runner.data.boxes_formats import (
     read_csv,
     read_voc,
     read_yolo,
+    told_once,
 )
 from runner.data.boxes_split import BoxSplit, BoxView
 from runner.data.boxes_survey import inventory
@@ -128,7 +129,7 @@ def read_pictures(
             with collected(problems):
                 shared[file] = _shared_rows(root, file, labels, known)
         if problems:
-            raise DataError(problems)
+            raise DataError(told_once(problems))
     splits: dict[str, tuple[Picture, ...]] = {}
     for split, images in named.items():
         pictures = []
@@ -146,7 +147,7 @@ def read_pictures(
                 pictures.append(Picture(each.name, each.identity, stamp, *size, boxes))
         splits[split] = tuple(pictures)
     if problems:
-        raise DataError(problems)
+        raise DataError(told_once(problems))
     return splits, faults
 
 

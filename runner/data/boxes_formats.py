@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ PER_IMAGE: tuple[BoxFormat, ...] = ("yolo", "voc")
 MAX_ANNOTATION_BYTES = 2**30
 
 
+class UnknownClass(Problem):
+    """A box of a class that the recipe does not name; most often many boxes are."""
+
+
 @dataclass(frozen=True)
 class Columns:
     """What a CSV file calls its columns: corners in pixels, counted from 0."""
@@ -34,6 +39,20 @@ class Columns:
     x2: str = "x2"
     y2: str = "y2"
     kind: str = "class"
+
+
+def told_once(problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems with each unknown class once: at its first box, and of how many it is."""
+    boxes = Counter(each.message for each in problems if isinstance(each, UnknownClass))
+    told: dict[Problem | str, Problem] = {}
+    for each in problems:
+        if not isinstance(each, UnknownClass):
+            told[each] = each
+        elif each.message not in told:
+            count = boxes[each.message]
+            times = f" ({count:,} boxes, this is the first)" if count > 1 else ""
+            told[each.message] = Problem(each.place, each.key, each.message + times)
+    return list(told.values())
 
 
 def read_yolo(path: Path, header: Header, classes: Sequence[str]) -> list[Row]:
@@ -59,7 +78,7 @@ def read_yolo(path: Path, header: Header, classes: Sequence[str]) -> list[Row]:
                 f"class {kind:.0f}, but data.params.classes has {len(classes)}: "
                 f"0 to {len(classes) - 1}"
             )
-            problems.append(Problem(place, "", message))
+            problems.append(UnknownClass(place, "", message))
         elif not all(0 <= share <= 1 for share in shares):
             message = (
                 f"{line.strip()[:60]!r} is not within [0, 1]; divide by the image's size, "
@@ -107,7 +126,7 @@ def read_voc(path: Path, header: Header, classes: Sequence[str]) -> list[Row]:
         name = (each.findtext("name") or "").strip()
         corners = [_number(each, f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")]
         if name not in classes:
-            problems.append(Problem(place, "", _unknown_class(name, classes)))
+            problems.append(UnknownClass(place, "", _unknown_class(name, classes)))
         elif None in corners:
             message = "has no <bndbox> with xmin, ymin, xmax and ymax as numbers; add it"
             problems.append(Problem(place, "", message))
@@ -140,9 +159,12 @@ def read_coco(path: Path, classes: Sequence[str]) -> dict[str, list[Row]]:
     problems = []
     for number, each in enumerate(annotations):
         place = f"{path}: annotation {each.get('id', number) if isinstance(each, dict) else number}"
-        wrong = _wrong_annotation(each, images, names, classes)
+        wrong = _wrong_annotation(each, images, names)
         if wrong:
             problems.append(Problem(place, "", wrong))
+        elif names[each["category_id"]] not in classes:
+            message = _unknown_class(names[each["category_id"]], classes)
+            problems.append(UnknownClass(place, "", message))
         elif not each.get("iscrowd"):
             x, y, width, height = (float(value) for value in each["bbox"])
             kind = list(classes).index(names[each["category_id"]])
@@ -188,7 +210,7 @@ def read_csv(path: Path, columns: Columns, classes: Sequence[str]) -> dict[str, 
             )
             problems.append(Problem(place, "", message))
         elif values[5] not in classes:
-            problems.append(Problem(place, "", _unknown_class(values[5], classes)))
+            problems.append(UnknownClass(place, "", _unknown_class(values[5], classes)))
         else:
             x1, y1, x2, y2 = (value or 0.0 for value in corners)
             boxes.append(Row(place, (x1, y1, x2, y2), list(classes).index(values[5])))
@@ -215,9 +237,7 @@ def _readable(path: Path, table: csv.DictReader[str]) -> Iterator[None]:
         raise DataError(Problem(f"{path}:{table.line_num}", "", message)) from None
 
 
-def _wrong_annotation(
-    each: Any, images: Mapping[Any, str], names: Mapping[Any, str], classes: Sequence[str]
-) -> str:
+def _wrong_annotation(each: Any, images: Mapping[Any, str], names: Mapping[Any, str]) -> str:
     """Return what is wrong with a COCO annotation; empty where nothing is."""
     if not isinstance(each, dict) or not {"image_id", "category_id", "bbox"} <= each.keys():
         return "lacks image_id, category_id or bbox"
@@ -226,9 +246,6 @@ def _wrong_annotation(
         return f"is of the image {str(image)[:60]}, which the file's images do not have"
     if not isinstance(category, Hashable) or category not in names:
         return f"is of category {str(category)[:60]}, which the file's categories do not have"
-    name = names[category]
-    if name not in classes:
-        return _unknown_class(name, classes)
     is_box = isinstance(box, list) and len(box) == 4
     if not is_box or any(_finite(value) is None for value in box):
         return f"its bbox {str(box)[:60]} is not [x, y, width, height]"

@@ -189,6 +189,27 @@ def test_rows_of_a_csv_that_are_wrong_are_named_by_line(tmp_path):
     assert "annotations.csv:9" in said[1] and "bird" in said[1]
 
 
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [("voc", "train0.xml: object 2"), ("coco", "annotation 100"), ("csv", "annotations.csv:3")],
+)
+def test_an_unknown_class_is_told_once_with_its_boxes_and_the_first(tmp_path, kind, first):
+    annotations = write_format(tmp_path / "data", kind)
+    [said] = problems_of(tmp_path / "data", kind, annotations, classes=["cow"])
+    assert first in said and "the class 'dog' is not in data.params.classes" in said
+    assert "6 boxes, this is the first" in said
+
+
+def test_an_index_out_of_range_is_told_once_and_other_lines_each(tmp_path):
+    annotations = write_format(tmp_path / "data", "yolo")
+    for name in ("train0", "train1"):
+        edit(tmp_path / f"data/train/{name}.txt", lambda text: text + "x\n")
+    said = problems_of(tmp_path / "data", "yolo", annotations, classes=["cow"])
+    assert len(said) == 3
+    assert "train0.txt:2: class 1" in said[0] and "6 boxes" in said[0]
+    assert "train0.txt:3" in said[1] and "train1.txt:3" in said[2]
+
+
 @pytest.mark.parametrize("kind", ["coco", "csv"])
 def test_annotations_of_a_missing_image_are_named(tmp_path, kind):
     annotations = write_format(tmp_path / "data", kind)
