@@ -62,7 +62,9 @@ def remarks_for(loaded: Loaded, found: Statistics) -> list[Remark]:
     """Return the remarks on the data as they stand for a recipe, and those on its weights."""
     data = loaded.recipe.dump()
     cure = _handled(data, found)
-    return [*(_softened(each, cure) for each in found.remarks), *_miscounted(data["task"], found)]
+    takes = _takes_weights(data["task"], found)
+    told = [_advised(each, cure, takes) for each in found.remarks]
+    return [*told, *_miscounted(data["task"], found)]
 
 
 def weightless(found: Statistics) -> str:
@@ -173,8 +175,28 @@ def _handled(data: Mapping[str, Any], found: Statistics) -> str:
     return ""
 
 
-def _softened(remark: Remark, cure: str) -> Remark:
-    if remark.kind != "imbalance" or not cure:
+def _takes_weights(task: Mapping[str, Any], found: Statistics) -> bool:
+    """Whether a loss has a parameter that may hold a weight for each class."""
+    weights = [1.0] * len(found.classes)
+    return any(
+        name in part["params"] and _accepts(part, name, weights)
+        for _, part in _losses(task, ("task",))
+        for name in _WEIGHTS
+    )
+
+
+def _advised(remark: Remark, cure: str, takes_weights: bool) -> Remark:
+    """Return a remark on imbalance with what can be done about it in a recipe; others as is."""
+    if remark.kind != "imbalance":
+        return remark
+    if not cure and not takes_weights:
+        other = (
+            "no loss of the recipe takes a weight for each class: add data that show what is "
+            "rare, and look at precision beside recall"
+        )
+        message = remark.message.removesuffix(IMBALANCE_CURE) + other
+        return remark.model_copy(update={"message": message})
+    if not cure:
         return remark
     handled = f"{cure} handles it already; look at precision beside recall"
     message = remark.message.removesuffix(IMBALANCE_CURE) + handled

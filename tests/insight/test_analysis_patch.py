@@ -159,3 +159,11 @@ def test_weights_of_another_number_of_classes_are_a_warning():
     assert remark.level == "warning"
     assert "alpha: 4 weights, but the data have 2 classes (a, b)" in remark.message
     assert remarks_for(load("uav_corrected"), two) == []
+
+
+def test_loss_that_takes_no_class_weights_is_not_advised_to():
+    [remark] = remarks_for(load("detection", data="."), warned_of(imbalanced()))
+    assert remark.level == "warning" and "weight the loss" not in remark.message
+    assert "no loss of the recipe takes a weight for each class" in remark.message
+    [takes] = remarks_for(load("segmentation"), warned_of(imbalanced()))
+    assert takes.message.endswith(IMBALANCE_CURE)
