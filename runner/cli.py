@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from runner import __version__, render
@@ -57,9 +58,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    # Nearly all that a recipe's check makes lives to its end, and ends with the process: looking
-    # for garbage in it, often or at the end, takes a sixth of the time.
-    gc.set_threshold(100_000, 20, 100)
+    # What is left at the end goes with the process: looking for garbage in it takes a tenth of the
+    # time of a quick answer.
     atexit.register(gc.freeze)
     # Looking for plugins of pydantic's takes longer than checking a recipe, which needs none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -131,6 +131,16 @@ def _load_plugins(files: Sequence[Path]) -> dict[str, str]:
     return load_plugins(files)
 
 
+def _imported(name: str) -> ModuleType:
+    """Import a module without looking for garbage: what is imported stays."""
+    # Not for longer: a training would keep what it has no use for, memory of the device included.
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.enable()
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser; only the command that is asked for is imported."""
     parser = _Parser(
@@ -153,7 +163,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             help="own parts, registered by this file; repeatable",
         )
         if name == asked:
-            module = importlib.import_module(f"runner.commands.{name}")
+            module = _imported(f"runner.commands.{name}")
             own.epilog = f"example: {module.EXAMPLE}"
             module.configure(own)
     return parser

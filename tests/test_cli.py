@@ -134,8 +134,8 @@ def test_schema_refuses_what_no_part_has_in_a_child_that_keeps_its_bases_part(sc
 
 
 def test_schema_accepts_params_of_a_part_that_a_child_keeps(schema):
-    schema.validate({"task": {"params": {"loss": {"params": {"gamma": 2.0}}}}})
-    schema.validate({"sampler": {"params": {"crops_per_image": "${train.batch_size}"}}})
+    assert schema.is_valid({"task": {"params": {"loss": {"params": {"gamma": 2.0}}}}})
+    assert schema.is_valid({"sampler": {"params": {"crops_per_image": "${train.batch_size}"}}})
 
 
 def test_schema_knows_the_params_of_each_part(schema):
@@ -151,6 +151,22 @@ def test_sample_writes_the_real_layout_and_refuses_a_used_folder(capsys):
     assert main(["sample", "uav", "--out", "data"]) == 2
     assert main(["sample", "uavv", "--out", "other"]) == 2
     assert "did you mean 'uav'" in capsys.readouterr().err
+
+
+def test_garbage_is_looked_for_as_ever_once_a_command_runs(monkeypatch):
+    import gc
+
+    import runner.commands.list
+
+    before = gc.get_threshold()
+    seen = []
+    monkeypatch.setattr(
+        runner.commands.list,
+        "run",
+        lambda _: seen.append((gc.isenabled(), gc.get_threshold())) or 0,
+    )
+    assert main(["list"]) == 0
+    assert seen == [(True, before)]
 
 
 def test_bug_of_ours_shows_its_traceback(monkeypatch):
