@@ -89,8 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     _write(found, arguments.out or analysis_folder(Path(machine.runs).expanduser(), loaded.name))
     if arguments.write_patch is not None:
         warned = [f"{each.kind}: {each.message}" for each in remarks if each.level == "warning"]
-        said = [*warned, *([lacking] if lacking else [])]
-        notes = said or ([] if changes else ["Nothing: the recipe suits them."])
+        notes = [*warned, *([lacking] if lacking else [])]
         text = draft(loaded, changes, arguments.data, notes)
         with _written(arguments.write_patch):
             arguments.write_patch.write_text(text, encoding="utf-8")

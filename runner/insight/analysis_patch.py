@@ -82,7 +82,7 @@ def draft(
     loaded: Loaded,
     changes: Sequence[Change],
     root: str | None,
-    notes: Sequence[str] = ("Nothing: the recipe suits them.",),
+    notes: Sequence[str] = (),
 ) -> str:
     """Return a child of a recipe as text, each change with what was measured.
 
@@ -90,12 +90,13 @@ def draft(
         loaded: the recipe.
         changes: what differs.
         root: of the data, where it is another than the recipe's.
-        notes: what is said besides the changes.
+        notes: what is said besides the changes, such as warnings.
     """
     path = loaded.source.chain[-1]
     base = loaded.name if is_published(path) else path.name
     lines = [f"# What `runner analyze` found that {loaded.name} should do otherwise on its data."]
-    for text in (*notes, *(f"{'.'.join(each.key)}: {each.because}" for each in changes)):
+    said = [*notes, *(f"{'.'.join(each.key)}: {each.because}" for each in changes)]
+    for text in said or ["Nothing: the recipe suits them."]:
         lines += textwrap.wrap(text, 96, initial_indent="# ", subsequent_indent="#   ")
     content: dict[str, Any] = {"extends": base}
     everything = [Change(("data", "params", "root"), root, "")] if root else []

@@ -102,9 +102,9 @@ def segmentation_folder(
         validation: tiles: whole images at the training scale, every pixel once; squash: each
             image brought to the size of a crop.
         transforms: augmentations of training samples, in order.
-        mean: of the channels red, green, blue, in grey levels; subtracted. null: of each picture
-            its own, over all channels, so that dark and bright ones look alike.
-        std: of the channels red, green, blue, in grey levels; divided by. null: each picture's own.
+        mean: of the channels red, green, blue, in grey levels; subtracted. null: each crop's
+            (or tile's) own, over all channels, so that dark and bright ones look alike.
+        std: of the channels red, green, blue, in grey levels; divided by. null: each crop's.
         cache: keep decoded images as memory-mapped files.
         allow_leak: let two splits hold the same image.
     """
@@ -182,9 +182,9 @@ def partly_labelled_folder(
         transforms: augmentations of training samples, in order: the weak view.
         strong: augmentations that change colours alone, after those: the strong view, which
             self-training shows to the student; none where empty.
-        mean: of the channels red, green, blue, in grey levels; subtracted. null: of each picture
-            its own, over all channels, so that dark and bright ones look alike.
-        std: of the channels red, green, blue, in grey levels; divided by. null: each picture's own.
+        mean: of the channels red, green, blue, in grey levels; subtracted. null: each crop's
+            (or tile's) own, over all channels, so that dark and bright ones look alike.
+        std: of the channels red, green, blue, in grey levels; divided by. null: each crop's.
         cache: keep decoded images as memory-mapped files.
         allow_leak: kinds of leak that are let be: shared_image: two splits hold an image;
             shared_source: two splits hold images of a source; validation_unlabelled: an image
