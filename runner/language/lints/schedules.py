@@ -6,7 +6,7 @@ from typing import Any
 from runner.language.lints.lint import Said, lint
 from runner.language.lints.subject import Subject
 from runner.language.recipe import Train
-from runner.registry import optimizers, schedules
+from runner.registry import schedules
 
 _WARM = ("constant", "cosine", "cosine_warm_restarts", "poly", "plateau")
 """Schedules with a warm-up."""
@@ -126,22 +126,6 @@ def stopped_before_the_rate_falls(subject: Subject) -> Said:
                 f"improvement, the run stopped after {stopping.patience}"
             )
             yield (*_STOPPING, "patience"), message
-
-
-@lint(
-    reason="the large gradients of its first steps damp all that follow",
-    cure="betas: [0.9, 0.98], say, or a longer training",
-)
-def memory_of_the_whole_training(subject: Subject) -> Said:
-    """An Adam that remembers the squares of more steps than the training has."""
-    train = subject.recipe.train
-    # A plan that is compressed is a trial, and says nothing of the plan that is written.
-    steps = None if train.compress_to_steps else train.steps
-    for found in subject.parts(optimizers, "adam", "adamw"):
-        memory = round(1 / (1 - found.params.betas[1]))
-        if steps is not None and memory > steps:
-            message = f"{found.params.betas[1]:g} keeps {memory} steps, the training has {steps}"
-            yield found.at("betas"), message
 
 
 _STOPPING = ("train", "early_stopping")

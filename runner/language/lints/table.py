@@ -36,7 +36,6 @@ LINTS: dict[str, Lint] = {
         schedules.endless_patience,
         schedules.patience_within_a_restart,
         schedules.stopped_before_the_rate_falls,
-        schedules.memory_of_the_whole_training,
         lineage.negligible_batch_change,
         lineage.incomparable_monitor,
         detection.score_threshold_for_map,

@@ -96,18 +96,3 @@ def test_stop_before_the_rate_falls_is_named(lints):
     assert said.startswith("train.early_stopping.patience: ")
     assert "stopped_before_the_rate_falls" not in lints(recipe(plateau, stopping(11)))
     assert "stopped_before_the_rate_falls" not in lints("vesuvius_baseline")
-
-
-@pytest.mark.parametrize(
-    ("train", "betas", "is_named"),
-    [
-        ("steps: 400", "[0.9, 0.999]", True),
-        ("steps: 1000", "[0.9, 0.999]", False),
-        ("steps: 400", "[0.9, 0.98]", False),
-        ("steps: 400, compress_to_steps: 20", "[0.9, 0.999]", False),  # a trial
-        ("epochs: 2", "[0.9, 0.999]", False),  # only the data can tell
-    ],
-)
-def test_adam_that_remembers_more_than_the_training_is_named(lints, train, betas, is_named):
-    own = f"extends: segmentation\noptimizer: {{params: {{betas: {betas}}}}}\ntrain: {{{train}}}\n"
-    assert ("memory_of_the_whole_training" in lints(own)) == is_named
