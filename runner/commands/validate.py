@@ -79,12 +79,14 @@ def _linted(loaded: Loaded) -> list[Concern]:
 
     Raises: RecipeError: what is wrong with it as a published one, or with what it allows.
     """
-    statistics = statistics_at_hand(loaded.recipe, loaded.name, expanded(machine_in_use().runs))
+    statistics = statistics_at_hand(loaded, expanded(machine_in_use().runs))
     said = concerns(loaded, statistics)
+    # The user's data in the place of a sample take nothing from what a recipe's author allowed.
+    is_measured = statistics is not None and statistics.root == loaded.recipe.root
     problems = [
         *check_published(loaded),
         *unknown_allowed(loaded),
-        *needlessly_allowed(loaded, said, is_measured=statistics is not None),
+        *needlessly_allowed(loaded, said, is_measured=is_measured),
     ]
     if problems:
         raise RecipeError(problems)

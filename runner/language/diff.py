@@ -61,10 +61,7 @@ def compare(before: Loaded, after: Loaded, runs: Path | None = None) -> Comparis
     extends = after.source.chain[-2:-1] == before.source.chain[-1:]
     by_group = groups_of(after, found) if extends else {-1: found}
     earlier, later = (
-        {
-            fact.name: fact.value
-            for fact in facts(each.recipe, statistics_at_hand(each.recipe, each.name, runs))
-        }
+        {fact.name: fact.value for fact in facts(each.recipe, statistics_at_hand(each, runs))}
         for each in (before, after)
     )
     consequences = tuple(

@@ -10,11 +10,10 @@ from runner.errors import Problem, RecipeError
 from runner.language.class_weights import WeightTable, weight_tables
 from runner.language.course import agreed, plans_of, rates_at
 from runner.language.facts import QUARTERS, Fact, counted, course_facts
-from runner.language.known import statistics_at_hand
-from runner.language.load import Loaded, is_published, load
+from runner.language.known import analyze_command, statistics_at_hand
+from runner.language.load import Loaded, load
 from runner.language.loss_tables import LossTable, loss_tables
 from runner.language.recipe import Recipe, Scale
-from runner.language.source import shown_path
 from runner.plan import Plan
 from runner.statistics import Statistics
 
@@ -97,7 +96,7 @@ def explain(loaded: Loaded, runs: Path | None, at: Sequence[str] = ()) -> Explan
     Raises: RecipeError: the schedule does not fit, or a step is beyond the training.
     """
     recipe = loaded.recipe
-    statistics = statistics_at_hand(recipe, loaded.name, runs)
+    statistics = statistics_at_hand(loaded, runs)
     plans = plans_of(recipe, counted(recipe, statistics))
     base = loaded.base if loaded.scale == "full" else None
     fractions = [number / (CURVE_POINTS - 1) for number in range(CURVE_POINTS - 1)]
@@ -122,8 +121,12 @@ def explain(loaded: Loaded, runs: Path | None, at: Sequence[str] = ()) -> Explan
 
 
 def _facts_of(base: Loaded, runs: Path | None) -> dict[str, str]:
-    statistics = statistics_at_hand(base.recipe, base.name, runs)
-    return {fact.name: fact.value for fact in course_facts(base.recipe, statistics)}
+    statistics = statistics_at_hand(base, runs)
+    try:
+        return {fact.name: fact.value for fact in course_facts(base.recipe, statistics)}
+    except RecipeError:
+        # The base does not fit the data, which the recipe itself may have mended.
+        return {}
 
 
 def _rates(
@@ -181,7 +184,5 @@ def _needs(loaded: Loaded, statistics: Statistics | None, plans: Sequence[Plan])
         missing.append("shares")
     if is_own or loaded.scale != "full" or not missing:
         return ""
-    file = loaded.source.chain[-1]
-    named = loaded.name if is_published(file) else shown_path(file)
     where = " --data DIR" if loaded.recipe.root.startswith("sample:") else ""
-    return f"{' and '.join(missing)} of your data: runner analyze {named}{where}"
+    return f"{' and '.join(missing)} of your data: {analyze_command(loaded)}{where}"
