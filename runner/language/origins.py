@@ -16,6 +16,7 @@ from runner.language.document import Key, dotted
 from runner.language.load import Loaded
 from runner.language.overlay import Source, value_at
 from runner.language.recipe import Rule, dump_rule
+from runner.language.run_record import covering, overrides_of
 from runner.language.source import read, shown_path
 from runner.language.walk import Reading, names_at, reading_below, reading_of
 from runner.registry import Part, suggestion
@@ -151,6 +152,7 @@ def _writings(loaded: Loaded, key: Key) -> list[Writing]:
     """Return what each recipe of the chain writes at a key, the last first."""
     found: list[Writing] = []
     owner: tuple[Any, ...] = ()
+    begun_with = overrides_of(loaded.run_folder) if loaded.run_folder else ()
     sources = [read(path, loaded.source.revision) for path in loaded.source.chain]
     for source in (*sources, loaded.source):
         before, owner = owner, _parts_above(source, key)
@@ -159,6 +161,8 @@ def _writings(loaded: Loaded, key: Key) -> list[Writing]:
         if not _has(source, key):
             continue
         place = str(source.place(key))
+        if not place.startswith("--set") and (text := covering(begun_with, key)):
+            place = f"--set {text} of the run, {place}"
         if not found or found[-1].place != place:
             because = _reason(source, key)
             if source is loaded.source:
