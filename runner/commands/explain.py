@@ -115,6 +115,7 @@ def _plot(found: Explanation, file: Path) -> None:
         step = "" if point.step is None else f"\nstep {point.step}"
         moments.append((point.fraction, f"{100 * point.fraction:.4g} %{step}"))
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         draw_rates(f"learning rate of {found.name}", found.curve, moments, file)
     except OSError as error:
         message = f"cannot be written: {error.strerror}; name another place"

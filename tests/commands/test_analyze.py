@@ -62,6 +62,19 @@ def test_figures_files_and_draft(capsys):
     assert main(["validate", "next.yaml"]) == 0
 
 
+def test_the_folder_of_a_draft_is_made(capsys):
+    words = [
+        "analyze",
+        "uav_fixed",
+        "--out",
+        "new/figures",
+        "--write-patch",
+        "new/drafts/next.yaml",
+    ]
+    assert main(words) == 0, capsys.readouterr().err
+    assert main(["validate", "new/drafts/next.yaml"]) == 0
+
+
 def test_suits_never_stands_beside_a_warning(capsys):
     draft = DRAFT.replace("[ground, object]", "[ground, object, cloud]")
     Path("mine.yaml").write_text(draft)

@@ -203,8 +203,15 @@ def test_learning_rate_is_drawn(suffix, tmp_path, capsys):
         assert min(heights[60:75]) == pytest.approx(heights[0], abs=1)
 
 
-@pytest.mark.parametrize(("file", "code"), [("rates.pdf", 2), ("none/rates.png", 7)])
+def test_the_folder_of_a_picture_is_made(tmp_path, capsys):
+    file = tmp_path / "new/plots/rates.svg"
+    assert main(["explain", "uav_fixed", "--scale", "sample", "--quick", "--plot", str(file)]) == 0
+    assert file.is_file(), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("file", "code"), [("rates.pdf", 2), ("taken/rates.png", 7)])
 def test_a_picture_that_cannot_be_written_has_its_cure(file, code, tmp_path, capsys):
+    (tmp_path / "taken").write_text("a file")
     assert main(["explain", "uav_fixed", "--plot", str(tmp_path / file)]) == code
     assert "name" in capsys.readouterr().err
 
