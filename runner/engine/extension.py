@@ -24,6 +24,7 @@ from runner.language.course import learning_rate, plan_of_steps
 from runner.language.dump import to_yaml
 from runner.language.load import Loaded
 from runner.language.recipe import Recipe
+from runner.progress import steps_until
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 MAY_CHANGE = (
@@ -72,7 +73,7 @@ class Extension:
         """
         monitored = tuple((epoch, value) for epoch, value in self.state["memory"]["monitored"])
         rest = self.steps - self.done
-        quarters = (self.done + round(rest * quarter) - 1 for quarter in QUARTERS)
+        quarters = (self.done + steps_until(quarter, rest) - 1 for quarter in QUARTERS)
         steps = sorted({self.done, *quarters} - set(range(self.done)))
         old_plan, new_plan = (
             plan_of_steps(recipe, self.steps_per_epoch)

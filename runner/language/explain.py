@@ -15,6 +15,7 @@ from runner.language.load import Loaded, load
 from runner.language.loss_tables import LossTable, loss_tables
 from runner.language.recipe import Recipe, Scale
 from runner.plan import Plan
+from runner.progress import steps_until
 from runner.statistics import Statistics
 
 CURVE_POINTS = 200
@@ -138,7 +139,7 @@ def _rates(
     found = []
     for fraction in sorted(fractions):
         rate = rates_at(recipe, plans, [fraction])[0]
-        steps = {round(fraction * plan.steps) for plan in plans}
+        steps = {steps_until(fraction, plan.steps) for plan in plans}
         share = rate / highest if rate is not None and highest else None
         found.append(RatePoint(fraction, steps.pop() if len(steps) == 1 else None, rate, share))
     return found

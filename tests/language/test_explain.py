@@ -8,12 +8,15 @@ from PIL import Image
 
 from runner.cli import main
 from runner.explain_text import explanation, sparkline
-from runner.language.course import draws_per_epoch
+from runner.language.course import draws_per_epoch, plans_of
 from runner.language.explain import explain, load_at
 from runner.language.facts import facts
 from runner.language.source import published
+from runner.progress import steps_until
 from runner.registry import samplers
 from runner.statistics import SplitStatistics, read_sample_statistics
+
+COUNTED = SplitStatistics(items=100, labelled=100, classes={})
 
 
 def told(name, scale=None, sets=(), at=(), runs=None):
@@ -65,6 +68,21 @@ def test_a_cosine_is_hardly_lower_after_a_tenth_of_it():
     # The post-mortem claimed 88 % at 4k of 50k, and 60 % at 10k.
     rates = {each.step: each.of_highest for each in told("s4gan_v3", at=["4000", "20%"]).rates}
     assert (round(rates[4000], 2), round(rates[10000], 2)) == (0.99, 0.92)
+
+
+def test_a_share_of_the_training_is_done_with_the_step_at_which_the_plan_acts_on_it():
+    found = told("uav_fixed", sets=["train.steps=50", "train.evaluate_every={steps: 50}"])
+    assert [each.step for each in found.rates] == [0, 13, 25, 38, 50]
+    for fraction in (0.25, 0.13, 0.5, 0.9):
+        (plan,) = plans_of(load_at("uav_fixed", None, ["train.steps=50"]).recipe, COUNTED)
+        due = next(s for s in range(51) if plan.progress(s).fraction >= fraction)
+        assert steps_until(fraction, 50) == due
+
+
+@pytest.mark.parametrize("steps", [7, 30, 49, 1000, 50_000, 10**9])
+def test_a_share_made_of_whole_steps_comes_back_as_these(steps):
+    for step in (1, 3, steps // 3, steps - 1, steps):
+        assert steps_until(step / steps, steps) == step
 
 
 @pytest.mark.parametrize("text", ["-1", "4000", "101%", "x", "1.5"])
