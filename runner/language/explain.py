@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.errors import Problem, RecipeError
 from runner.language.class_weights import WeightTable, weight_tables
-from runner.language.course import agreed, plans_of, rates_at
+from runner.language.course import agreed, own_optimizers, plans_of, rates_at
 from runner.language.facts import QUARTERS, Fact, counted, course_facts
 from runner.language.known import analyze_command, statistics_at_hand
 from runner.language.load import Loaded, load
@@ -30,12 +30,14 @@ class RatePoint:
         step: steps done; None where it depends on the steps of an epoch.
         rate: at that moment; None likewise.
         of_highest: the rate as a share of the highest of the training.
+        of_task: the rates of optimizers that the task brings, by the ends of their keys.
     """
 
     fraction: float
     step: int | None
     rate: float | None
     of_highest: float | None
+    of_task: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -136,12 +138,15 @@ def _rates(
     """Return the rate at the quarters, and where asked, in order."""
     fractions = {fraction: "" for fraction in QUARTERS}
     fractions |= {_fraction(text, plans): text for text in at}
+    brought = own_optimizers(recipe)
     found = []
     for fraction in sorted(fractions):
         rate = rates_at(recipe, plans, [fraction])[0]
         steps = {steps_until(fraction, plan.steps) for plan in plans}
         share = rate / highest if rate is not None and highest else None
-        found.append(RatePoint(fraction, steps.pop() if len(steps) == 1 else None, rate, share))
+        own = {name: rates_at(recipe, plans, [fraction], part)[0] for name, part in brought.items()}
+        step = steps.pop() if len(steps) == 1 else None
+        found.append(RatePoint(fraction, step, rate, share, own))
     return found
 
 

@@ -8,7 +8,13 @@ from itertools import accumulate, repeat
 from typing import Any
 
 from runner.language.class_weights import weight_tables
-from runner.language.course import counted_items, draws_per_item, plans_of, rates_at
+from runner.language.course import (
+    counted_items,
+    draws_per_item,
+    own_optimizers,
+    plans_of,
+    rates_at,
+)
 from runner.language.loss_tables import loss_tables
 from runner.language.plugins import is_own
 from runner.language.recipe import Recipe
@@ -119,6 +125,11 @@ def _rates(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
     for fraction, rate in zip(QUARTERS, rates_at(recipe, plans, QUARTERS), strict=True):
         value = UNKNOWN if rate is None else f"{rate:.3g}"
         yield Fact(f"learning rate at {fraction:.0%}", value)
+    for name, part in own_optimizers(recipe).items():
+        rates = rates_at(recipe, plans, QUARTERS, part)
+        for fraction, rate in zip(QUARTERS, rates, strict=True):
+            value = UNKNOWN if rate is None else f"{rate:.3g}"
+            yield Fact(f"learning rate of {name} at {fraction:.0%}", value)
 
 
 def _in_written_steps(duration: Any, plan: Plan, recipe: Recipe) -> float:

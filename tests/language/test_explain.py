@@ -91,6 +91,46 @@ def test_a_moment_that_cannot_be_placed_is_refused(text, capsys):
     assert "--at" in capsys.readouterr().err
 
 
+def test_the_optimizer_that_a_task_brings_has_its_own_rates():
+    found = told("s4gan_gan", "sample")
+    last_but_one = found.rates[-2]
+    # lr_scale is for the recipe's own rate: the discriminator's Adam keeps its 0.0001.
+    assert last_but_one.rate == pytest.approx(0.05 * 0.25**0.9)
+    assert last_but_one.of_task == {"discriminator_optimizer": pytest.approx(1e-4 * 0.25**0.9)}
+    assert "discriminator_optimizer\nat 0 %" in explanation(found)
+    assert all(each.of_task == {} for each in told("s4gan_v3").rates)
+    rows = {each.name: each.value for each in facts(load_at("s4gan_gan", None).recipe)}
+    assert rows["learning rate of discriminator_optimizer at 0%"] == "0.0001"
+
+
+def test_rates_that_are_told_are_those_that_train():
+    from runner.engine.run import trained_groups
+    from runner.task import Group
+
+    class Task:
+        def groups(self):
+            own = load_at("s4gan_gan", None).recipe.task.params.discriminator_optimizer
+            return {"generator": Group(weights()), "discriminator": Group(weights(), own)}
+
+    def weights():
+        import torch
+
+        return [("weight", torch.nn.Parameter(torch.zeros(1)))]
+
+    recipe = load_at("s4gan_gan", "sample").recipe
+    (plan,) = plans_of(recipe, read_sample_statistics("sample:s4gan").splits["train"])
+    half = plan.steps / 2
+    progress = plan.progress(half)
+    rates = [
+        group.optimizer.defaults["lr"]
+        * group.schedule(progress)
+        * (recipe.train.lr_scale if group.is_scaled else 1.0)
+        for group in trained_groups(Task(), recipe, plan)
+    ]
+    point = explain(load_at("s4gan_gan", "sample"), None).rates[2]
+    assert rates == pytest.approx([point.rate, *point.of_task.values()])
+
+
 def test_patience_is_held_against_restarts():
     found = told("uav_fixed", sets=["train.early_stopping={patience: 5}"])
     assert by_name(found)["patience and longest cycle"] == "25% of it (5 of 20 epochs)"

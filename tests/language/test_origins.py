@@ -66,6 +66,36 @@ def test_what_a_run_was_begun_with_is_told_with_its_set(tmp_path):
     assert "--set" not in told(run, "weight_decay").writings[0].place
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "scale", "effect"),
+    [
+        ("uav_fixed", "optimizer.params.lr", "sample", "train.lr_scale makes 0.003 of it"),
+        ("uav_fixed", "min_lr", "sample", "train.lr_scale makes 1e-05 of it"),
+        ("s4gan_v3", "start_step", "sample", "the plan of 50000 steps in 500, of which this is 50"),
+        ("s4gan_v3", "warmup", "sample", "the plan of 50000 steps in 500, of which this is 10"),
+        ("uav_fixed", "first.epochs", "sample", "1500 steps in 250, of which this is 83.3"),
+        ("uav_fixed", "train.epochs", "sample", "the plan of 1500 steps in 250"),
+        ("uav_fixed", "optimizer.params.lr", None, ""),
+        ("uav_fixed", "train.epochs", None, ""),
+        ("s4gan_gan", "discriminator_optimizer.params.lr", "sample", ""),
+        ("uav_fixed", "log_every", "sample", ""),
+    ],
+)
+def test_what_a_scale_makes_of_a_value_is_told(name, key, scale, effect):
+    found = told(name, key, scale)
+    assert found.effect.endswith(effect)
+    assert bool(found.effect) == bool(effect)
+    assert found.effect in " ".join(origin_of(found).split())
+
+
+def test_a_compressed_plan_of_unknown_length_keeps_the_shares_of_its_horizons():
+    found = told("uav_fixed", "first.epochs", sets=["train.compress_to_steps=100"])
+    assert (
+        found.effect
+        == "train.compress_to_steps runs the whole plan in 100 steps: it keeps its share"
+    )
+
+
 def test_what_another_part_was_given_is_no_earlier_value():
     # Both losses have a gamma; that of combined_safety is not balanced_focal's.
     assert len(told("uav_fixed", "gamma").writings) == 1
