@@ -150,6 +150,23 @@ def test_drafts_of_one_name_are_called_by_their_files(tmp_path, monkeypatch):
     assert (both.before, both.after) == ("a/mine.yaml", "b/mine.yaml")
 
 
+def weights_of(before: str, after: str) -> dict[str, list[str]]:
+    both = compare(load_written(before), load_written(after))
+    return {name: sides for name, *sides in both.consequences if name.startswith("weight of")}
+
+
+def test_loss_without_weights_has_the_shares_of_the_data_beside_one_with():
+    found = weights_of("s4gan_v3", "s4gan_gan")
+    # In the one a term of a sum, in the other the loss itself.
+    assert found["weight of Snake Fruit in cross_entropy"] == ["14.3 %", "41.8 %"]
+    assert len(found) == 7
+    assert not any("-" in sides for sides in found.values())
+
+
+def test_loss_whose_alpha_is_one_number_weighs_no_classes():
+    assert weights_of("yolov8_fixed", "yolov8_negatives") == {}
+
+
 def test_reasons_are_found_however_the_recipes_are_named(recipes):
     by_name = compare(load_written("uav_fixed"), load_written("uav_corrected"))
     for before, after in (

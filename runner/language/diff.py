@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.language.class_weights import weight_tables
 from runner.language.differences import HARDLY, Difference, differences
 from runner.language.facts import facts
 from runner.language.known import statistics_at_hand
@@ -64,9 +65,11 @@ def compare(before: Loaded, after: Loaded, runs: Path | None = None) -> Comparis
     found = differences(before.recipe, after.recipe)
     extends = _files(after)[-2:-1] == _files(before)[-1:]
     by_group = groups_of(after, found) if extends else {-1: found}
+    measured = [statistics_at_hand(each, runs) for each in (before, after)]
+    shared = _moved_losses(before.recipe, after.recipe)
     earlier, later = (
-        {fact.name: fact.value for fact in facts(each.recipe, statistics_at_hand(each, runs))}
-        for each in (before, after)
+        {fact.name: fact.value for fact in facts(each.recipe, known, shared)}
+        for each, known in zip((before, after), measured, strict=True)
     )
     consequences = tuple(
         (name, earlier.get(name, "-"), later.get(name, "-"))
@@ -84,6 +87,18 @@ def compare(before: Loaded, after: Loaded, runs: Path | None = None) -> Comparis
     left, right = _titles(before, after)
     of_runs = tuple(dict.fromkeys(filter(None, map(_of_run, (before, after)))))
     return Comparison(left, right, tuple(groups), consequences, of_runs)
+
+
+def _moved_losses(before: Recipe, after: Recipe) -> set[str]:
+    """Return losses that weigh classes once in each recipe, at different places."""
+    left, right = (
+        [(table.loss, table.place) for table in weight_tables(each, None, with_alike=True)]
+        for each in (before, after)
+    )
+    once = [dict(each) for each in (left, right) if len(dict(each)) == len(each)]
+    if len(once) < 2:
+        return set()
+    return {loss for loss, place in once[0].items() if once[1].get(loss, place) != place}
 
 
 def _files(loaded: Loaded) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, repeat
 from typing import Any
@@ -45,19 +45,23 @@ class Fact:
     note: str = ""
 
 
-def facts(recipe: Recipe, statistics: Statistics | None = None) -> list[Fact]:
+def facts(
+    recipe: Recipe, statistics: Statistics | None = None, shared: Collection[str] = ()
+) -> list[Fact]:
     """Return what follows from a recipe's values.
 
     Args:
         recipe: at the scale that is asked for.
         statistics: of its data; None where they have not been measured.
+        shared: losses whose class weights are told under their own names, wherever they stand, so
+            that they can be held against those of another recipe.
     Raises: RecipeError: the schedule does not fit into the training.
     """
     plans = plans_of(recipe, counted(recipe, statistics))
     return [
         *course_facts(recipe, statistics),
         *_rates(recipe, plans),
-        *_weights(recipe, statistics),
+        *_weights(recipe, statistics, shared),
         *_losses(recipe),
     ]
 
@@ -215,14 +219,17 @@ def _done(recipe: Recipe, statistics: Statistics | None) -> Iterator[Fact]:
     yield Fact("draws that are done", text)
 
 
-def _weights(recipe: Recipe, statistics: Statistics | None) -> Iterator[Fact]:
+def _weights(
+    recipe: Recipe, statistics: Statistics | None, shared: Collection[str]
+) -> Iterator[Fact]:
     if statistics is None:
         return
-    for table in weight_tables(recipe, statistics):
+    for table in weight_tables(recipe, statistics, with_alike=True):
+        place = table.loss if table.loss in shared else table.place
         for row in table.rows:
             if row.pull is not None and row.share is not None:
                 note = f"it has {percent(row.share)} of the {statistics.unit}"
-                yield Fact(f"weight of {row.name} in {table.place}", percent(row.pull), note)
+                yield Fact(f"weight of {row.name} in {place}", percent(row.pull), note)
 
 
 def percent(share: float) -> str:
