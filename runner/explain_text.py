@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runner.colour import Paint, plain
+from runner.counting import number_of
 from runner.render import table
 
 if TYPE_CHECKING:
@@ -200,7 +201,8 @@ def memory_of(found: "Memory") -> str:
     rows = [[name, _megabytes(kept)] for name, kept in parts.items() if kept]
     lines = ["memory of a training step, at least", table(rows)]
     if found.computed:
-        lines.append(f"  activations are those of {found.computed} samples on the CPU, scaled up")
+        computed = number_of(found.computed, "samples")
+        lines.append(f"  activations are those of {computed} on the CPU, scaled up")
     lines.append("  besides: what operations need while they run, libraries, the device's context")
     return "\n".join(lines)
 

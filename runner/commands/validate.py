@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from runner import render
+from runner.counting import number_of
 from runner.errors import Problem, RecipeError
 from runner.language.known import statistics_at_hand
 from runner.language.lints.lint import Concern
@@ -116,5 +117,5 @@ def _hold(
     if is_sound and not problems and grown != lock:
         write_lock(grown)
         added = len(grown.entries) - len(lock.entries)
-        render.note(f"{grown.file}: {added} entries added")
+        render.note(f"{grown.file}: {number_of(added, 'entries')} added")
     return grown, problems

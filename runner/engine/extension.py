@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runner.counting import number_of
 from runner.engine import checkpoint
 from runner.engine.folder import RunFolder, RunRecord, refuse_used
 from runner.engine.history import without_improvement
@@ -136,7 +137,7 @@ def _check_length(extension: Extension) -> None:
     place = f"--extend {extension.origin}"
     if extension.steps <= extension.done:
         message = (
-            f"the new plan has {extension.steps} steps and {extension.done} are done "
+            f"the new plan has {number_of(extension.steps, 'steps')} and {extension.done} are done "
             f"({extension.steps_per_epoch} in an epoch); set train.epochs or train.steps higher"
         )
         raise RecipeError(Problem(place, "train", message))
@@ -148,8 +149,9 @@ def _check_length(extension: Extension) -> None:
     since = without_improvement(values, recipe.monitor.mode, stopping.min_delta)
     if since >= stopping.patience:
         message = (
-            f"{recipe.monitor.metric} has not improved for {since} evaluations, so that early "
-            "stopping ends the new plan at once; give it more patience, or set it to null"
+            f"{recipe.monitor.metric} has not improved for {number_of(since, 'evaluations')}, so "
+            "that early stopping ends the new plan at once; give it more patience, or set it to "
+            "null"
         )
         raise RecipeError(Problem(place, "train.early_stopping", message))
 

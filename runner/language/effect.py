@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runner.counting import number_of
 from runner.errors import RecipeError
 from runner.language.course import plans_of
 from runner.language.document import Key
@@ -50,7 +51,8 @@ def _compressed(recipe: Recipe, key: Key, value: float, statistics: Statistics |
     except RecipeError:
         return ""  # It cannot be trained; where a value comes from can be told all the same.
     if len(plans) > 1:
-        return f"train.compress_to_steps runs the whole plan in {limit} steps: it keeps its share"
+        length = number_of(limit, "steps")
+        return f"train.compress_to_steps runs the whole plan in {length}: it keeps its share"
     (plan,) = plans
     if plan.steps == plan.written_steps:
         return ""
@@ -58,6 +60,6 @@ def _compressed(recipe: Recipe, key: Key, value: float, statistics: Statistics |
     steps = written * plan.steps / plan.written_steps
     share = f", of which this is {steps:.3g}" if written != plan.written_steps else ""
     return (
-        f"train.compress_to_steps runs the plan of {plan.written_steps} steps in "
+        f"train.compress_to_steps runs the plan of {number_of(plan.written_steps, 'steps')} in "
         f"{plan.steps}{share}"
     )

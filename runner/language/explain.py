@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.counting import number_of
 from runner.errors import Problem, RecipeError
 from runner.language.class_weights import WeightTable, weight_tables
 from runner.language.course import agreed, own_optimizers, plans_of, rates_at
@@ -174,7 +175,7 @@ def _whose(recipe: Recipe, statistics: Statistics | None) -> str:
     """Return in words whose figures of the data are at hand."""
     if statistics is None:
         return ""
-    items = f"{statistics.items.get('train', 0)} items to train on"
+    items = f"{number_of(statistics.items.get('train', 0), 'items')} to train on"
     if not statistics.root.startswith("sample:"):
         return f"{statistics.root}, {items}, as runner analyze measured them"
     if recipe.scale != "full":

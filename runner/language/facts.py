@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, repeat
 from typing import Any
 
+from runner.counting import number_of
 from runner.language.class_weights import weight_tables
 from runner.language.course import (
     counted_items,
@@ -70,7 +71,11 @@ def course_facts(recipe: Recipe, statistics: Statistics | None = None) -> list[F
     """Return of all that follows what is no learning rate, class weight or loss."""
     train = recipe.train
     plans = plans_of(recipe, counted(recipe, statistics))
-    length = f"{train.epochs} epochs" if train.epochs is not None else f"{train.steps} steps"
+    length = (
+        number_of(train.epochs, "epochs")
+        if train.epochs is not None
+        else number_of(train.steps or 0, "steps")
+    )
     found = [
         Fact("effective batch", str(train.batch_size * train.accumulate)),
         Fact("length", length),
@@ -80,8 +85,8 @@ def course_facts(recipe: Recipe, statistics: Statistics | None = None) -> list[F
         *_patience(recipe, plans),
     ]
     if train.ema is not None:
-        steps = 1 / (1 - train.ema.decay)
-        found.append(Fact("weights are averaged over", f"about the last {steps:,.0f} steps"))
+        steps = number_of(round(1 / (1 - train.ema.decay)), "steps", ",")
+        found.append(Fact("weights are averaged over", f"about the last {steps}"))
     return [*found, *_done(recipe, statistics)]
 
 
@@ -147,7 +152,7 @@ def _warmup(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
         return
     shares = [_in_written_steps(warmup, plan, recipe) / plan.written_steps for plan in plans]
     written = {unit: value for unit, value in warmup.model_dump().items() if unit != "fraction"}
-    told = [f"{value:g} {unit}" for unit, value in written.items()]
+    told = [number_of(value, unit, "g") for unit, value in written.items()]
     if len({f"{share:.3g}" for share in shares}) == 1:
         told.append(f"{percent(shares[0])} of the training")
     text = ", ".join(told)
@@ -157,8 +162,9 @@ def _warmup(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
 def _cycles(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
     lengths = cycle_epochs(recipe, plans)
     if lengths:
-        text = ", ".join(f"{length:g}" for length in lengths)
-        yield Fact("cycles of the learning rate", f"{text} epochs")
+        *first, last = lengths
+        told = [*(f"{length:g}" for length in first), number_of(last, "epochs", "g")]
+        yield Fact("cycles of the learning rate", ", ".join(told))
 
 
 def cycle_epochs(recipe: Recipe, plans: Sequence[Plan]) -> list[float]:
@@ -186,7 +192,7 @@ def _patience(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
     unit, each = ("epochs", every.epochs) if every.epochs else ("steps", every.steps or 1)
     if stopping is not None:
         lasts = stopping.patience * each
-        yield Fact("patience", f"{lasts} {unit}")
+        yield Fact("patience", number_of(lasts, unit))
         if unit == "epochs":
             told = _told(recipe, plans, lambda plan: lasts * plan.steps_per_epoch)
             yield Fact("patience in steps", told)
@@ -194,11 +200,11 @@ def _patience(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
         if cycles and unit == "epochs":
             share = lasts / max(cycles)
             note = "less than a cycle: it may end while the rate is still falling"
-            text = f"{share:.0%} of it ({lasts} of {max(cycles):g} epochs)"
+            text = f"{share:.0%} of it ({lasts} of {number_of(max(cycles), 'epochs', 'g')})"
             yield Fact("patience and longest cycle", text, note if share < 1 else "")
     schedule: Any = recipe.schedule.params
     if recipe.schedule.name == "plateau":
-        text = f"{(schedule.patience + 1) * each} {unit} without improvement"
+        text = f"{number_of((schedule.patience + 1) * each, unit)} without improvement"
         yield Fact(f"learning rate x {schedule.factor:g} after", text)
         if stopping is not None:
             falls = stopping.patience // (schedule.patience + 1)
