@@ -113,7 +113,7 @@ def load_plugins_of_run(folder: Path) -> None:
 
     Raises: RecipeError: a file is not what the run began with, or cannot be run.
     """
-    kept = _kept_plugins(folder)
+    kept = kept_plugins(folder)
     problems = []
     for name, digest in kept.items():
         file = folder / "plugins" / name
@@ -128,7 +128,11 @@ def load_plugins_of_run(folder: Path) -> None:
         load_plugins([folder / "plugins" / name for name in kept])
 
 
-def _kept_plugins(folder: Path) -> dict[str, str]:
+def kept_plugins(folder: Path) -> dict[str, str]:
+    """Return file name to sha256 of the own parts that a run began with.
+
+    Raises: RecipeError: its record is damaged.
+    """
     record = read_record(folder)
     try:
         kept: dict[str, str] = dict(record.get("plugins", {}))
