@@ -9,10 +9,10 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runner import __version__, render
 from runner.errors import MachineError, RunnerError
@@ -47,12 +47,38 @@ class _Parser(argparse.ArgumentParser):
     """Reports wrong usage as every other error of the user's: exit code 2, with the cure."""
 
     def error(self, message: str) -> NoReturn:
-        render.complain(f"{message}\n  {self.prog} --help shows what it takes")
+        render.complain(f"{message}; {self.prog} --help shows what it takes")
         raise SystemExit(2)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            name = "/".join(action.option_strings) or action.metavar or action.dest
+            cure = _near(value, action.choices)
+            if isinstance(action.choices, range):
+                cure = f"{action.choices[0]} to {action.choices[-1]}"
+            render.complain(f"{name}: there is no {str(value)!r}; {cure}")
+            raise SystemExit(2)
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """Name the option that is likely to be meant by the first word that nothing takes."""
+        word = next((each for each in unknown if each.startswith("-")), unknown[0])
+        name = word.partition("=")[0]
+        if name.startswith("-"):
+            near = _near(name, self._option_string_actions)
+            render.complain(f"{self.prog} has no option {name}; {near}")
+            raise SystemExit(2)
+        self.error(f"nothing takes {word!r}")
 
     def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
         """Print the help; argparse's own says nothing where it cannot be written."""
         print(self.format_help(), end="", file=file)
+
+
+def _near(value: Any, known: Iterable[Any]) -> str:
+    # Imported here: only a mistake needs it.
+    from runner.signature import suggestion
+
+    return suggestion(str(value), dict.fromkeys(map(str, known)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,8 +108,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _answer(words: Sequence[str]) -> int:
-    parser = _parser(words)
-    arguments = parser.parse_args(words)
+    parser, own = _parser(words)
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        own.get(arguments.command, parser).refuse(unknown)
     if arguments.command is None:
         parser.print_help()
         return 0
@@ -141,8 +169,8 @@ def _imported(name: str) -> ModuleType:
         gc.enable()
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Build the parser; only the command that is asked for is imported."""
+def _parser(words: Sequence[str]) -> tuple[_Parser, dict[str | None, _Parser]]:
+    """Build the parser, and that of each command; only the one that is asked for is imported."""
     parser = _Parser(
         prog="runner",
         description="Training recipes that explain themselves.",
@@ -166,4 +194,4 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             module = _imported(f"runner.commands.{name}")
             own.epilog = f"example: {module.EXAMPLE}"
             module.configure(own)
-    return parser
+    return parser, {name: commands.choices[name] for name in COMMANDS}

@@ -25,6 +25,7 @@ def comparison(found: "Comparison", *, width: int = 100, paint: Paint = plain) -
         paint: puts text in a colour.
     """
     lines = [paint(f"{found.before} -> {found.after}", "bold")]
+    lines += [line for each in found.runs for line in textwrap.wrap(each, width)]
     if not found.groups:
         return "\n".join([*lines, "", "no difference"])
     for number, group in enumerate(found.groups, 1):
@@ -106,7 +107,7 @@ def _consequences(found: "Comparison", width: int) -> str:
 
 def as_markdown(found: "Comparison") -> str:
     """Return differences as a comment on a pull request."""
-    blocks = [f"### {_code(found.before)} → {_code(found.after)}"]
+    blocks = [f"### {_code(found.before)} → {_code(found.after)}", *map(_prose, found.runs)]
     if not found.groups:
         return "\n\n".join([*blocks, "No difference."])
     for number, group in enumerate(found.groups, 1):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runner.colour import Paint, plain
+from runner.counting import number_of
 from runner.render import table
 
 if TYPE_CHECKING:
@@ -63,14 +64,16 @@ def _indented(text: str, by: int, width: int) -> list[str]:
 
 
 def _rates(found: "Explanation") -> str:
-    rows = [["learning rate", "", "of the highest", "at step"]]
+    brought = list(found.rates[0].of_task)
+    rows = [["learning rate", "", "of the highest", "at step", *brought]]
     for point in found.rates:
         rows.append(
             [
                 f"at {100 * point.fraction:.4g} %",
-                _UNKNOWN if point.rate is None else f"{point.rate:.3g}",
+                _rate(point.rate),
                 "" if point.of_highest is None else f"{100 * point.of_highest:.3g} %",
                 _UNKNOWN if point.step is None else str(point.step),
+                *(_rate(point.of_task[name]) for name in brought),
             ]
         )
     lines = [table(rows, indent="")]
@@ -79,6 +82,10 @@ def _rates(found: "Explanation") -> str:
     if found.falls_when_stuck:
         lines.append("as long as the monitored metric gets better: the schedule follows it")
     return "\n".join(lines)
+
+
+def _rate(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"{value:.3g}"
 
 
 def sparkline(curve: Sequence[float], width: int = _CURVE_WIDTH) -> str:
@@ -163,6 +170,7 @@ def origin_of(found: "Origin", *, width: int = 100, paint: Paint = plain) -> str
     lines = textwrap.wrap(f"{found.key}: {_value(found.value)}", width, subsequent_indent="    ")
     lines[0] = lines[0].replace(found.key, paint(found.key, "bold"), 1)
     lines += _indented(found.description, 2, width)
+    lines += _indented(found.effect, 2, width)
     for number, writing in enumerate(found.writings):
         title = f"in place of {_value(writing.value)}, " if number else ""
         text = f"{title}written in {writing.place}"
@@ -193,7 +201,8 @@ def memory_of(found: "Memory") -> str:
     rows = [[name, _megabytes(kept)] for name, kept in parts.items() if kept]
     lines = ["memory of a training step, at least", table(rows)]
     if found.computed:
-        lines.append(f"  activations are those of {found.computed} samples on the CPU, scaled up")
+        computed = number_of(found.computed, "samples")
+        lines.append(f"  activations are those of {computed} on the CPU, scaled up")
     lines.append("  besides: what operations need while they run, libraries, the device's context")
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """How far a training is, as schedules, tasks and samplers are told."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -38,3 +39,9 @@ class Horizon:
     epochs: float
     learning_rate: float
     mode: str = "max"
+
+
+def steps_until(fraction: float, steps: int) -> int:
+    """Return after how many of so many steps a share of them is done: the first that reaches it."""
+    # A share that was made of whole steps must come back as these, whatever the division lost.
+    return math.ceil(fraction * steps * (1 - 1e-12))

@@ -8,6 +8,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
+from runner.counting import number_of
+
 if TYPE_CHECKING:
     from runner.events import Evaluated, Event, Finding, Stepped
     from runner.language.lints.lint import Concern
@@ -125,7 +127,8 @@ class Story:
             case Started():
                 self.steps, self.epochs = event.steps, event.epochs
                 return (
-                    f"{event.steps} steps ({event.epochs:.4g} epochs of {event.steps_per_epoch}), "
+                    f"{number_of(event.steps, 'steps')} "
+                    f"({event.epochs:.4g} epochs of {event.steps_per_epoch}), "
                     f"effective batch {event.effective_batch}"
                 )
             case Stepped():
@@ -165,7 +168,7 @@ class Story:
         parts.append(f"{event.samples_per_s:.0f} samples/s" if event.samples_per_s else "")
         left = self.remaining_s(event)
         parts.append(f"ETA {duration(left)}" if left is not None else "")
-        parts.append(f"{event.skipped} steps not applied" if event.skipped else "")
+        parts.append(f"{number_of(event.skipped, 'steps')} not applied" if event.skipped else "")
         return "  ".join(part for part in parts if part)
 
     def _evaluated(self, event: Evaluated) -> str:

@@ -54,6 +54,31 @@ class Rule:
                 remarks.append(Remark("good", was.subject, was.value, was.threshold, over))
         return [_finding(self.name, remark, history) for remark in remarks]
 
+    def unread(self, history: History) -> list[Finding]:
+        """Return what it cannot read."""
+        return [_finding(self.name, each, history) for each in _unread(history, self.reads)]
+
+
+@dataclass(frozen=True)
+class OnTrial:
+    """A HealthRule in a smoke test, whose few steps show no more than whether it can be asked.
+
+    Attributes:
+        rule: asked, so that one that raises is found; what it finds is not passed on.
+    """
+
+    rule: HealthRule
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Metrics that the rule reads."""
+        return tuple(getattr(self.rule, "reads", ()))
+
+    def __call__(self, history: History) -> list[Finding]:
+        """Return what the rule cannot read."""
+        self.rule(history)
+        return self.rule.unread(history) if isinstance(self.rule, Rule) else []
+
 
 def rule(name: str, judge: Callable[[History], Iterable[Remark]], *reads: str) -> HealthRule:
     """Return the rule of a name; ``Rule`` tells the rest."""

@@ -85,6 +85,8 @@ class Statistics(BaseModel):
             where a class does not occur.
         splits: the figures of each split.
         remarks: what a user should know about the data.
+        data_block: of the recipe, as digits, by which its children find the figures; empty for an
+            embedded sample, which its root tells.
     """
 
     model_config = _MODEL
@@ -101,6 +103,7 @@ class Statistics(BaseModel):
     weights: dict[str, float] = {}
     splits: dict[str, SplitStatistics] = {}
     remarks: list[Remark] = []
+    data_block: str = ""
 
     @property
     def shares(self) -> dict[str, float]:

@@ -58,6 +58,28 @@ def test_wrong_usage_exits_2_on_stderr(words, capsys):
     assert err.startswith("error:")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["vallidate"], "COMMAND: there is no 'vallidate'; did you mean 'validate'?"),
+        (["train", "a", "--sed", "3"], "runner train has no option --sed; did you mean '--seed'?"),
+        (["train", "a", "--sed=3"], "runner train has no option --sed; did you mean '--seed'?"),
+        (["list", "lossez"], "KIND: there is no 'lossez'; did you mean 'losses'?"),
+        (["explain", "a", "--scale", "ful"], "--scale: there is no 'ful'; did you mean 'full'?"),
+        (["analyze", "a", "--similar-bits", "20"], "--similar-bits: there is no '20'; 0 to 16"),
+        (["train", "a", "b"], "nothing takes 'b'; runner train --help shows what it takes"),
+        (["diff", "a"], "arguments are required: B; runner diff --help shows what it takes"),
+        (["--vrsion"], "runner has no option --vrsion; did you mean '--version'?"),
+    ],
+)
+def test_misspelt_word_is_told_the_nearest_in_one_line(words, said, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    out, err = capsys.readouterr()
+    assert (end.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ") and err.endswith(f"{said}\n")
+
+
 def test_validate_names_file_line_and_key_and_exits_2(here, capsys):
     (here / "bad.yaml").write_text("extends: uav_fixed\ntrain:\n  epoch: 3\n")
     assert main(["validate", "bad.yaml"]) == 2

@@ -1,6 +1,8 @@
 """A diff reads well on any width, with colour or without, and as a comment on a pull request."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +11,8 @@ from runner.colour import paint, paint_for, plain
 from runner.diff_text import as_markdown, comparison
 from runner.language.diff import Comparison, Group, compare
 from runner.language.differences import Difference
-from runner.language.load import load_written
+from runner.language.dump import to_yaml
+from runner.language.load import load, load_written
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +123,56 @@ def test_diff_command_prints_markdown_and_no_colour_into_a_pipe(capsys):
     assert "\x1b" not in capsys.readouterr().out
     assert main(["diff", "uav_fixed", "uav_fixed", "--markdown"]) == 0
     assert "No difference." in capsys.readouterr().out
+
+
+def test_a_run_is_called_by_its_folder_and_told_with_what_was_set(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    sets = ["train.epochs=3"]
+    Path("run/recipe.yaml").write_text(to_yaml(load("uav_fixed", sets=sets).flat()))
+    record = {"recipe": "uav_fixed", "overrides": sets}
+    Path("run/run.json").write_text(json.dumps(record))
+    assert main(["diff", "uav_fixed", "run"]) == 0
+    head, told, *rest = capsys.readouterr().out.splitlines()
+    assert head == "uav_fixed -> run"
+    assert told == "run: a run of uav_fixed at the scale sample, --set train.epochs=3"
+    assert any(re.fullmatch("what follows +uav_fixed +run", line) for line in rest)
+    assert main(["diff", "uav_fixed", "run", "--markdown"]) == 0
+    assert "--set train.epochs=3" in capsys.readouterr().out
+
+
+def test_drafts_of_one_name_are_called_by_their_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        Path(f"{folder}/mine.yaml").write_text("extends: uav_fixed\n")
+    both = compare(load_written("a/mine.yaml"), load_written("b/mine.yaml"))
+    assert (both.before, both.after) == ("a/mine.yaml", "b/mine.yaml")
+
+
+def weights_of(before: str, after: str) -> dict[str, list[str]]:
+    both = compare(load_written(before), load_written(after))
+    return {name: sides for name, *sides in both.consequences if name.startswith("weight of")}
+
+
+def test_loss_without_weights_has_the_shares_of_the_data_beside_one_with():
+    found = weights_of("s4gan_v3", "s4gan_gan")
+    # In the one a term of a sum, in the other the loss itself.
+    assert found["weight of Snake Fruit in cross_entropy"] == ["14.3 %", "41.8 %"]
+    assert len(found) == 7
+    assert not any("-" in sides for sides in found.values())
+
+
+def test_loss_whose_alpha_is_one_number_weighs_no_classes():
+    assert weights_of("yolov8_fixed", "yolov8_negatives") == {}
+
+
+def test_reasons_are_found_however_the_recipes_are_named(recipes):
+    by_name = compare(load_written("uav_fixed"), load_written("uav_corrected"))
+    for before, after in (
+        ("recipes/uav_fixed.yaml", "uav_corrected"),
+        ("uav_fixed", "recipes/uav_corrected.yaml"),
+        (str(recipes / "uav_fixed.yaml"), "recipes/../recipes/uav_corrected.yaml"),
+    ):
+        assert compare(load_written(before), load_written(after)) == by_name
+    assert all(group.because for group in by_name.groups)

@@ -92,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         notes = [*warned, *([lacking] if lacking else [])]
         text = draft(loaded, changes, arguments.data, notes)
         with _written(arguments.write_patch):
+            arguments.write_patch.parent.mkdir(parents=True, exist_ok=True)
             arguments.write_patch.write_text(text, encoding="utf-8")
         render.note(f"draft: {arguments.write_patch}")
     return 0

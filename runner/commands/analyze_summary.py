@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from runner import render
+from runner.counting import number_of
 
 if TYPE_CHECKING:
     from runner.insight.analysis import Analysis
@@ -118,10 +119,12 @@ def _unmapped(found: Analysis) -> Iterator[str]:
         if not values:
             continue
         lines = [
-            f"  {value}: {each.units:,} {tally.unit} in {each.items:,} masks, first {each.first}"
+            f"  {value}: {number_of(each.units, tally.unit, ',')} in "
+            f"{number_of(each.items, 'masks', ',')}, first {each.first}"
             for value, each in values[:_SHOWN]
         ]
-        more = [f"  and {len(values) - _SHOWN:,} more values"] if len(values) > _SHOWN else []
+        rest = len(values) - _SHOWN
+        more = [f"  and {number_of(rest, 'more values', ',')}"] if rest > 0 else []
         yield "\n".join([f"unmapped in the split {split!r}:", *lines, *more])
 
 

@@ -61,17 +61,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print facts, learning rates, and tables of weights and losses."""
     loaded = load_at(arguments.recipe, arguments.scale, arguments.set)
+    profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
+    machine = read_machine(Path(profile) if profile else None)
+    runs = Path(machine.runs).expanduser()
     if arguments.key is not None:
         if arguments.plot is not None or arguments.at:
             option = "--plot" if arguments.plot is not None else "--at"
             message = f"is of the whole recipe's learning rate; leave out {arguments.key}"
             raise RecipeError(Problem(option, "", message))
-        value = origin(loaded, arguments.key)
+        value = origin(loaded, arguments.key, runs)
         _show(arguments, value, explain_text.origin_of)
         return 0
-    profile = arguments.machine or os.environ.get("RUNNER_MACHINE")
-    machine = read_machine(Path(profile) if profile else None)
-    found = explain(loaded, Path(machine.runs).expanduser(), arguments.at)
+    found = explain(loaded, runs, arguments.at)
     if arguments.plot is not None:
         _plot(found, arguments.plot)
     memory, wanting = (None, "") if arguments.quick else _memory(loaded, machine)
@@ -115,6 +116,7 @@ def _plot(found: Explanation, file: Path) -> None:
         step = "" if point.step is None else f"\nstep {point.step}"
         moments.append((point.fraction, f"{100 * point.fraction:.4g} %{step}"))
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         draw_rates(f"learning rate of {found.name}", found.curve, moments, file)
     except OSError as error:
         message = f"cannot be written: {error.strerror}; name another place"

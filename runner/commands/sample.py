@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from runner import render
+from runner.counting import number_of
 from runner.errors import MachineError, Problem, RecipeError
 
 EXAMPLE = "runner sample uav --out data/uav_sample"
@@ -46,5 +47,5 @@ def run(arguments: argparse.Namespace) -> int:
             )
         ) from error
     count = sum(1 for each in out.rglob("*") if each.is_file())
-    render.show(f"{count} files in {out}")
+    render.show(f"{number_of(count, 'files')} in {out}")
     return 0

@@ -5,7 +5,8 @@ import json
 
 from runner import render
 from runner.language.dump import to_yaml
-from runner.language.load import load
+from runner.language.load import Loaded, load
+from runner.language.plugins import kept_plugins
 from runner.language.source import text_of
 
 EXAMPLE = "runner show uav_fixed --resolved"
@@ -41,10 +42,16 @@ def run(arguments: argparse.Namespace) -> int:
             "name": loaded.name,
             "scale": loaded.scale,
             "recipe_fingerprint": loaded.recipe_fingerprint,
-            "run_fingerprint": loaded.run_fingerprint(),
+            "run_fingerprint": loaded.run_fingerprint(_plugins(loaded, arguments)),
             "recipe": loaded.flat(),
         }
         render.show(json.dumps(document, indent=2))
     else:
         render.show(to_yaml(loaded.flat()).rstrip("\n"))
     return 0
+
+
+def _plugins(loaded: Loaded, arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the hashes of own parts: of those that were named, or that the run began with."""
+    named: dict[str, str] = arguments.plugin_hashes
+    return named if named or loaded.run_folder is None else kept_plugins(loaded.run_folder)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from runner import render
+from runner.counting import number_of
 from runner.errors import RunnerError
 from runner.language.load import load
 from runner.language.source import published
@@ -79,6 +80,7 @@ def _smoke(reference: str, arguments: argparse.Namespace) -> str:
             raise MachineError(Problem(reference, "", message))
         saved = sum(isinstance(event, Saved) for event in whole)
     return (
-        f"{steps} steps, {len(evaluations)} evaluations, {saved} checkpoints, "
+        f"{number_of(steps, 'steps')}, {number_of(len(evaluations), 'evaluations')}, "
+        f"{number_of(saved, 'checkpoints')}, "
         f"exact resume at step {first[-1].step}"
     )

@@ -222,9 +222,7 @@ def _lints(arguments: argparse.Namespace, loaded: Loaded) -> str:
     if unknown := unknown_allowed(loaded):
         raise RecipeError(unknown)
     runs = expanded(machine_in_use(arguments.machine).runs)
-    return render.lints_in_short(
-        concerns(loaded, statistics_at_hand(loaded.recipe, loaded.name, runs))
-    )
+    return render.lints_in_short(concerns(loaded, statistics_at_hand(loaded, runs)))
 
 
 def _tell(session: "Session", *, is_quiet: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from runner import render
+from runner.counting import number_of
 from runner.errors import Problem, RecipeError
 from runner.language.known import statistics_at_hand
 from runner.language.lints.lint import Concern
@@ -79,12 +80,14 @@ def _linted(loaded: Loaded) -> list[Concern]:
 
     Raises: RecipeError: what is wrong with it as a published one, or with what it allows.
     """
-    statistics = statistics_at_hand(loaded.recipe, loaded.name, expanded(machine_in_use().runs))
+    statistics = statistics_at_hand(loaded, expanded(machine_in_use().runs))
     said = concerns(loaded, statistics)
+    # The user's data in the place of a sample take nothing from what a recipe's author allowed.
+    is_measured = statistics is not None and statistics.root == loaded.recipe.root
     problems = [
         *check_published(loaded),
         *unknown_allowed(loaded),
-        *needlessly_allowed(loaded, said, is_measured=statistics is not None),
+        *needlessly_allowed(loaded, said, is_measured=is_measured),
     ]
     if problems:
         raise RecipeError(problems)
@@ -114,5 +117,5 @@ def _hold(
     if is_sound and not problems and grown != lock:
         write_lock(grown)
         added = len(grown.entries) - len(lock.entries)
-        render.note(f"{grown.file}: {added} entries added")
+        render.note(f"{grown.file}: {number_of(added, 'entries')} added")
     return grown, problems

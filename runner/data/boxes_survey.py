@@ -11,6 +11,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.counting import number_of
 from runner.data.boxes import Fault, FaultKind, Picture
 from runner.data.boxes_letterbox import Letterbox
 from runner.data.files import collected
@@ -23,10 +24,14 @@ _NAMED = 20
 """Faulty boxes of each kind that are named in a remark."""
 
 _DONE = {
-    "degenerate": "a pixel or less wide or high, and left out",
-    "outside": "beyond their image, and cut off or left out",
-    "duplicate": "there twice, and one of each left out",
+    "degenerate": ("a pixel or less wide or high, and left out",) * 2,
+    "outside": (
+        "beyond its image, and cut off or left out",
+        "beyond their image, and cut off or left out",
+    ),
+    "duplicate": ("there twice, and left out once", "there twice, and one of each left out"),
 }
+"""What is the matter with one such box, and with several."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +120,15 @@ def fault_remarks(faults: Sequence[Fault]) -> list[Remark]:
         Remark(
             kind=f"{kind}_boxes",
             level="note",
-            message=f"{len(by_kind[kind])} boxes are {_DONE[kind]}; mend the annotations",
+            message=f"{_told(kind, len(by_kind[kind]))}; mend the annotations",
             places=[str(fault) for fault in by_kind[kind][:_NAMED]],
             count=len(by_kind[kind]),
         )
         for kind in get_args(FaultKind)
         if by_kind[kind]
     ]
+
+
+def _told(kind: FaultKind, count: int) -> str:
+    one, several = _DONE[kind]
+    return f"{number_of(count, 'boxes')} {f'is {one}' if count == 1 else f'are {several}'}"

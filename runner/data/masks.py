@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.counting import number_of
 from runner.data.classes import ClassMap
 from runner.data.files import problem, read_header, read_with_pillow
 from runner.errors import DataError, Problem
@@ -115,14 +116,17 @@ def _unmapped_problems(path: Path, classes: ClassMap, unmapped: dict[int, int]) 
     problems = [
         problem(
             path,
-            f"{classes.describe(value)} on {unmapped[value]:,} pixels is not mapped; "
-            "add it to the mapping (target_id 255 ignores it)",
+            f"{classes.describe(value)} on {number_of(unmapped[value], 'pixels', ',')} is not "
+            "mapped; add it to the mapping (target_id 255 ignores it)",
         )
         for value in largest[:REPORTED_VALUES]
     ]
     if len(largest) > REPORTED_VALUES:
         rest = largest[REPORTED_VALUES:]
         pixels = sum(unmapped[value] for value in rest)
-        message = f"{len(rest):,} more unmapped values on {pixels:,} pixels; is it a lossy file?"
+        message = (
+            f"{number_of(len(rest), 'more unmapped values', ',')} on "
+            f"{number_of(pixels, 'pixels', ',')}; is it a lossy file?"
+        )
         problems.append(problem(path, message))
     return problems

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runner.counting import number_of
 from runner.engine import checkpoint
 from runner.engine.folder import RunFolder, RunRecord, refuse_used
 from runner.engine.history import without_improvement
@@ -24,6 +25,7 @@ from runner.language.course import learning_rate, plan_of_steps
 from runner.language.dump import to_yaml
 from runner.language.load import Loaded
 from runner.language.recipe import Recipe
+from runner.progress import steps_until
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 MAY_CHANGE = (
@@ -72,7 +74,7 @@ class Extension:
         """
         monitored = tuple((epoch, value) for epoch, value in self.state["memory"]["monitored"])
         rest = self.steps - self.done
-        quarters = (self.done + round(rest * quarter) - 1 for quarter in QUARTERS)
+        quarters = (self.done + steps_until(quarter, rest) - 1 for quarter in QUARTERS)
         steps = sorted({self.done, *quarters} - set(range(self.done)))
         old_plan, new_plan = (
             plan_of_steps(recipe, self.steps_per_epoch)
@@ -135,7 +137,7 @@ def _check_length(extension: Extension) -> None:
     place = f"--extend {extension.origin}"
     if extension.steps <= extension.done:
         message = (
-            f"the new plan has {extension.steps} steps and {extension.done} are done "
+            f"the new plan has {number_of(extension.steps, 'steps')} and {extension.done} are done "
             f"({extension.steps_per_epoch} in an epoch); set train.epochs or train.steps higher"
         )
         raise RecipeError(Problem(place, "train", message))
@@ -147,8 +149,9 @@ def _check_length(extension: Extension) -> None:
     since = without_improvement(values, recipe.monitor.mode, stopping.min_delta)
     if since >= stopping.patience:
         message = (
-            f"{recipe.monitor.metric} has not improved for {since} evaluations, so that early "
-            "stopping ends the new plan at once; give it more patience, or set it to null"
+            f"{recipe.monitor.metric} has not improved for {number_of(since, 'evaluations')}, so "
+            "that early stopping ends the new plan at once; give it more patience, or set it to "
+            "null"
         )
         raise RecipeError(Problem(place, "train.early_stopping", message))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from runner.contracts import History
+from runner.counting import number_of
 from runner.engine import checkpoint
 from runner.engine.evaluation import evaluate
 from runner.engine.history import (
@@ -124,7 +125,8 @@ class _Loop:
         """Return why the training is complete, where it is."""
         run, memory = self.run, self.run.memory
         if memory.step >= run.plan.steps:
-            return "done", f"all {run.plan.steps} steps of the plan are done"
+            told = f"all {run.plan.steps} steps" if run.plan.steps > 1 else "the only step"
+            return "done", f"{told} of the plan {'are' if run.plan.steps > 1 else 'is'} done"
         rule = run.early_stopping
         values = [value for _, value in memory.monitored]
         if rule is None or not values:
@@ -133,8 +135,8 @@ class _Loop:
         if since < rule.patience:
             return None
         steps = memory.step - memory.evaluated[-1 - since].step if since < len(values) else 0
-        reason = f"{run.monitor.metric} has not improved for {since} evaluations"
-        return "done", f"{reason} ({steps or memory.step} steps): early stopping"
+        reason = f"{run.monitor.metric} has not improved for {number_of(since, 'evaluations')}"
+        return "done", f"{reason} ({number_of(steps or memory.step, 'steps')}): early stopping"
 
     def saves_now(self) -> bool:
         """Return whether the plan wants a checkpoint at this step."""

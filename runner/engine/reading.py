@@ -4,7 +4,8 @@ from pathlib import Path
 
 from runner.contracts import Data, DataContext
 from runner.data.samples import sample_folder
-from runner.language.load import SAMPLE_PREFIX
+from runner.language.known import analysis_at_hand, analyze_command
+from runner.language.load import SAMPLE_PREFIX, Loaded
 from runner.language.machine import Machine
 from runner.language.recipe import Recipe
 from runner.statistics import analysis_folder, read_analysis
@@ -32,22 +33,25 @@ def root_folder(recipe: Recipe, machine: Machine) -> Path:
     return _located(recipe.root, machine, machine.cache_folder)
 
 
-def change_since_analysis(name: str, recipe: Recipe, machine: Machine, data: Data) -> str:
+def change_since_analysis(loaded: Loaded, machine: Machine, data: Data) -> str:
     """Return what to tell the user where the data are no longer those that were analyzed.
 
     Args:
-        name: of the recipe.
-        recipe: what is trained.
+        loaded: what is trained.
         machine: whose runs folder holds analyses.
         data: as they are now.
     """
-    folder = analysis_folder(Path(machine.runs).expanduser(), name)
-    known = read_analysis(folder)
-    if known is None or known.root != recipe.root or known.fingerprint == data.fingerprint:
+    runs = Path(machine.runs).expanduser()
+    folder = analysis_folder(runs, loaded.name)
+    # One of the recipe's name may be of an earlier data block: then its data have changed, too.
+    found = analysis_at_hand(loaded, runs) or (folder, read_analysis(folder))
+    folder, known = found
+    is_of_data = known is not None and known.root == loaded.recipe.root
+    if known is None or not is_of_data or known.fingerprint == data.fingerprint:
         return ""
     return (
         f"warning: the data, or their splits, are not those of {folder / 'analysis.json'} any "
-        f"more; what was derived from it may not fit: runner analyze {name}"
+        f"more; what was derived from it may not fit: {analyze_command(loaded)}"
     )
 
 

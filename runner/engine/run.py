@@ -22,6 +22,7 @@ from runner.language.machine import Machine
 from runner.language.recipe import Recipe
 from runner.plan import Plan
 from runner.registry import Part
+from runner.rules import OnTrial
 from runner.task import Group, Task
 
 
@@ -159,12 +160,18 @@ def build_metrics(recipe: Recipe, data: Data) -> list[Metric]:
 
 
 def build_health(loaded: Loaded) -> list[tuple[str, HealthRule]]:
-    """Return name and rule of those that hold for the run's scale."""
-    return [
-        (name, rule.part.build())
-        for name, rule in loaded.recipe.health.items()
-        if rule is not None and rule.scale in (None, loaded.scale)
-    ]
+    """Return name and rule of those that hold for the run's scale.
+
+    Two steps of a smoke test say nothing of a training: there a rule is on trial itself, unless it
+    was written for this scale.
+    """
+    found: list[tuple[str, HealthRule]] = []
+    for name, rule in loaded.recipe.health.items():
+        if rule is not None and rule.scale in (None, loaded.scale):
+            built: HealthRule = rule.part.build()
+            is_trial = loaded.scale == "smoke" and rule.scale is None
+            found.append((name, OnTrial(built) if is_trial else built))
+    return found
 
 
 def loader_workers(machine: Machine, processes: Processes) -> int:

@@ -126,9 +126,7 @@ class Session:
             will_be_restored=checkpoint is not None,
             stop_requested=request.stop_requested,
         )
-        changed = change_since_analysis(
-            request.loaded.name, request.loaded.recipe, request.machine, self.assembled.data
-        )
+        changed = change_since_analysis(request.loaded, request.machine, self.assembled.data)
         if changed and self.processes.is_main:
             request.warn(changed)
         run = self.assembled.run

@@ -24,7 +24,8 @@ from runner.insight.near_duplicates import near_duplicates
 from runner.insight.spread import processes_for, spread
 from runner.insight.verification import files_of, holds_volumes, image_problems, volume_problems
 from runner.language.blame import blaming
-from runner.language.load import Loaded
+from runner.language.known import data_block
+from runner.language.load import SAMPLE_PREFIX, Loaded
 from runner.language.machine import Machine
 from runner.language.recipe import Recipe
 from runner.nets.class_weights import balanced_weights
@@ -239,4 +240,5 @@ def _statistics(
         weights=dict(zip(train.classes, weights, strict=True)) if weights else {},
         splits=splits,
         remarks=remarks,
+        data_block="" if recipe.root.startswith(SAMPLE_PREFIX) else data_block(recipe),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from runner.counting import number_of
 from runner.errors import Problem, RecipeError
 from runner.insight.analysis_remarks import IMBALANCE_CURE, SMALLEST_SIDE_PX
 from runner.language.dump import to_yaml
@@ -72,9 +73,11 @@ def weightless(found: Statistics) -> str:
     absent = [name for name, count in found.classes.items() if not count]
     if not absent or len(absent) == len(found.classes):
         return ""
+    have, them = ("has", "it") if len(absent) == 1 else ("have", "them")
     return (
-        f"no class weights follow: {', '.join(absent)} has no {found.unit} in the split 'train'; "
-        "leave it out of data.params.classes, or of its mapping, or add data that show it"
+        f"no class weights follow: {', '.join(absent)} {have} no {found.unit} in the split "
+        f"'train'; leave {them} out of data.params.classes, or of its mapping, or add data "
+        f"that show {them}"
     )
 
 
@@ -210,9 +213,11 @@ def _miscounted(task: Mapping[str, Any], found: Statistics) -> Iterator[Remark]:
         for name in _WEIGHTS:
             own = part["params"].get(name)
             if isinstance(own, list) and len(own) != len(found.classes):
+                weights = number_of(len(own), "weights")
+                classes = number_of(len(found.classes), "classes")
                 message = (
-                    f"{'.'.join((*key, 'params', name))}: {len(own)} weights, but the data have "
-                    f"{len(found.classes)} classes ({', '.join(found.classes)}); write one for each"
+                    f"{'.'.join((*key, 'params', name))}: {weights}, but the data have {classes} "
+                    f"({', '.join(found.classes)}); write one for each"
                 )
                 yield Remark(kind="weights", level="warning", message=message)
 

@@ -117,7 +117,8 @@ def source_remarks(identities: Mapping[str, Sequence[str]]) -> list[Remark]:
         for source, each in sorted(straddling.items())
     ]
     message = (
-        f"{len(straddling)} of {len(held)} sources, by the names of the files, are on both sides "
+        f"{len(straddling)} of {len(held)} sources, by the names of the files, "
+        f"{'is' if len(straddling) == 1 else 'are'} on both sides "
         "of a split; frames or tiles of one source are too alike to measure by: split by source"
     )
     return [
@@ -138,7 +139,8 @@ def twin_remarks(pairs: Sequence[tuple[str, str, float]], items: int) -> list[Re
     if not pairs:
         return []
     message = (
-        f"{len(pairs)} of {items} look like one of an earlier split; what was trained on cannot be "
+        f"{len(pairs)} of {items} {'looks' if len(pairs) == 1 else 'look'} like one of an earlier "
+        "split; what was trained on cannot be "
         "measured by: take them out of one of the two"
     )
     places = [f"{name} is like {other} (correlation {alike:.3f})" for name, other, alike in pairs]

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from runner.language.document import dotted
 from runner.language.recipe import Recipe
 from runner.language.walk import parts_of
@@ -51,12 +53,15 @@ class WeightTable:
         return f"the term {term}" if above == "terms" else "the loss"
 
 
-def weight_tables(recipe: Recipe, statistics: Statistics | None) -> list[WeightTable]:
+def weight_tables(
+    recipe: Recipe, statistics: Statistics | None, *, with_alike: bool = False
+) -> list[WeightTable]:
     """Return a table for each loss that weighs classes.
 
     Args:
         recipe: whose losses.
         statistics: of its data; None where they have not been measured.
+        with_alike: one also for each loss that could weigh classes, and was given no weights.
     """
     counts = trained_counts(recipe, statistics)
     known = list(KINDS["losses"])
@@ -65,7 +70,7 @@ def weight_tables(recipe: Recipe, statistics: Statistics | None) -> list[WeightT
         if part.name in known and "loss" in key:
             found += [
                 WeightTable(dotted(key), part.name, tuple(_rows(weights, counts)))
-                for weights in _weights(part, _names(recipe, counts), counts)
+                for weights in _weights(part, _names(recipe, counts), counts, with_alike)
             ]
     return found
 
@@ -88,7 +93,7 @@ def _rows(
 
 
 def _weights(
-    part: Part[Any], names: Sequence[str], counts: Mapping[str, float]
+    part: Part[Any], names: Sequence[str], counts: Mapping[str, float], with_alike: bool
 ) -> Iterator[dict[str, float | None]]:
     """Yield the weight of each class, where a loss has such."""
     params = dict(part.params)
@@ -99,8 +104,11 @@ def _weights(
         yield dict(zip(_two(names), own, strict=True))
         return
     limit = params.get("max_alpha") or float("inf")
-    for written in (params[name] for name in _WEIGHTS if name in params):
-        if written == "from_data":
+    for parameter in [name for name in _WEIGHTS if name in params]:
+        written = params[parameter]
+        if written is None and with_alike and _takes_list(part, parameter, len(names)):
+            yield dict.fromkeys(names, 1.0)
+        elif written == "from_data":
             measured = _balanced(counts)
             yield {n: min(measured[n], limit) if n in measured else None for n in names}
         elif isinstance(written, Mapping):
@@ -108,6 +116,17 @@ def _weights(
         elif isinstance(written, list | tuple):
             known = names if len(names) == len(written) else list(map(str, range(len(written))))
             yield {n: min(float(w), limit) for n, w in zip(known, written, strict=True)}
+
+
+def _takes_list(part: Part[Any], parameter: str, classes: int) -> bool:
+    """Whether a parameter may weigh each class: an ``alpha`` may be one number alone."""
+    try:
+        type(part.params).model_validate(
+            {**part.params.model_dump(mode="json"), parameter: [1.0] * max(classes, 1)}
+        )
+    except ValidationError:
+        return False
+    return True
 
 
 def _balanced(counts: Mapping[str, float]) -> dict[str, float]:

@@ -7,8 +7,10 @@ from typing import Any
 from runner.errors import RecipeError
 from runner.language.plugins import is_own
 from runner.language.recipe import Recipe
+from runner.language.walk import parts_of
 from runner.plan import Plan, make_plan
 from runner.progress import Horizon
+from runner.registry import Part, optimizers
 from runner.statistics import SplitStatistics
 
 _STEPS_PER_EPOCH = (1000, 77)
@@ -95,34 +97,54 @@ def base_rate(recipe: Recipe) -> float:
     return float(params.lr)
 
 
-def learning_rate(recipe: Recipe, plan: Plan) -> Rate:
+def own_optimizers(recipe: Recipe) -> dict[str, Part[Any]]:
+    """Return the optimizers that a task brings for parameters of its own, by their keys' ends."""
+    brought = ((key, part) for key, part in parts_of(recipe) if key[0] == "task")
+    return {
+        str(key[-1]): part
+        for key, part in brought
+        if part.name in list(optimizers) and part.factory is optimizers[part.name].factory
+    }
+
+
+def learning_rate(recipe: Recipe, plan: Plan, own: Part[Any] | None = None) -> Rate:
     """Return the learning rate as a function of the steps done, and of evaluations.
 
+    Args:
+        recipe: whose schedule.
+        plan: of its training.
+        own: an optimizer that the task brings, which ``lr_scale`` leaves as it is; None for the
+            recipe's.
     Raises: RecipeError: the schedule does not fit into the plan.
     """
-    initial = base_rate(recipe)
+    initial = base_rate(recipe) if own is None else float(dict(own.params)["lr"])
+    scale = recipe.train.lr_scale if own is None else 1.0
     mode = recipe.monitor.mode
     horizon = Horizon(plan.written_steps, plan.written_epochs, initial, mode)
     schedule = recipe.schedule.build(horizon)
 
     def rate(step: float, monitored: tuple[tuple[float, float], ...] = ()) -> float:
         factor: float = schedule(plan.progress(step, monitored))
-        return initial * factor * recipe.train.lr_scale
+        return initial * factor * scale
 
     return rate
 
 
 def rates_at(
-    recipe: Recipe, plans: Sequence[Plan], fractions: Sequence[float]
+    recipe: Recipe,
+    plans: Sequence[Plan],
+    fractions: Sequence[float],
+    own: Part[Any] | None = None,
 ) -> list[float | None]:
     """Return the learning rate at fractions of the training; None where the plans disagree.
 
-    Plateau schedules are shown as if the monitored metric improved at every evaluation.
+    Plateau schedules are shown as if the monitored metric improved at every evaluation. ``own`` is
+    an optimizer that the task brings, in place of the recipe's.
     """
     try:
         found = [
             [rate(fraction * plan.steps) for fraction in fractions]
-            for plan, rate in ((plan, learning_rate(recipe, plan)) for plan in plans)
+            for plan, rate in ((plan, learning_rate(recipe, plan, own)) for plan in plans)
         ]
     except RecipeError:
         if len(plans) == 1:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.counting import number_of
 from runner.errors import Problem, RecipeError
 from runner.language.class_weights import WeightTable, weight_tables
-from runner.language.course import agreed, plans_of, rates_at
+from runner.language.course import agreed, own_optimizers, plans_of, rates_at
 from runner.language.facts import QUARTERS, Fact, counted, course_facts
-from runner.language.known import statistics_at_hand
-from runner.language.load import Loaded, is_published, load
+from runner.language.known import analyze_command, statistics_at_hand
+from runner.language.load import Loaded, load
 from runner.language.loss_tables import LossTable, loss_tables
 from runner.language.recipe import Recipe, Scale
-from runner.language.source import shown_path
 from runner.plan import Plan
+from runner.progress import steps_until
 from runner.statistics import Statistics
 
 CURVE_POINTS = 200
@@ -30,12 +31,14 @@ class RatePoint:
         step: steps done; None where it depends on the steps of an epoch.
         rate: at that moment; None likewise.
         of_highest: the rate as a share of the highest of the training.
+        of_task: the rates of optimizers that the task brings, by the ends of their keys.
     """
 
     fraction: float
     step: int | None
     rate: float | None
     of_highest: float | None
+    of_task: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def explain(loaded: Loaded, runs: Path | None, at: Sequence[str] = ()) -> Explan
     Raises: RecipeError: the schedule does not fit, or a step is beyond the training.
     """
     recipe = loaded.recipe
-    statistics = statistics_at_hand(recipe, loaded.name, runs)
+    statistics = statistics_at_hand(loaded, runs)
     plans = plans_of(recipe, counted(recipe, statistics))
     base = loaded.base if loaded.scale == "full" else None
     fractions = [number / (CURVE_POINTS - 1) for number in range(CURVE_POINTS - 1)]
@@ -122,8 +125,12 @@ def explain(loaded: Loaded, runs: Path | None, at: Sequence[str] = ()) -> Explan
 
 
 def _facts_of(base: Loaded, runs: Path | None) -> dict[str, str]:
-    statistics = statistics_at_hand(base.recipe, base.name, runs)
-    return {fact.name: fact.value for fact in course_facts(base.recipe, statistics)}
+    statistics = statistics_at_hand(base, runs)
+    try:
+        return {fact.name: fact.value for fact in course_facts(base.recipe, statistics)}
+    except RecipeError:
+        # The base does not fit the data, which the recipe itself may have mended.
+        return {}
 
 
 def _rates(
@@ -132,12 +139,15 @@ def _rates(
     """Return the rate at the quarters, and where asked, in order."""
     fractions = {fraction: "" for fraction in QUARTERS}
     fractions |= {_fraction(text, plans): text for text in at}
+    brought = own_optimizers(recipe)
     found = []
     for fraction in sorted(fractions):
         rate = rates_at(recipe, plans, [fraction])[0]
-        steps = {round(fraction * plan.steps) for plan in plans}
+        steps = {steps_until(fraction, plan.steps) for plan in plans}
         share = rate / highest if rate is not None and highest else None
-        found.append(RatePoint(fraction, steps.pop() if len(steps) == 1 else None, rate, share))
+        own = {name: rates_at(recipe, plans, [fraction], part)[0] for name, part in brought.items()}
+        step = steps.pop() if len(steps) == 1 else None
+        found.append(RatePoint(fraction, step, rate, share, own))
     return found
 
 
@@ -165,7 +175,7 @@ def _whose(recipe: Recipe, statistics: Statistics | None) -> str:
     """Return in words whose figures of the data are at hand."""
     if statistics is None:
         return ""
-    items = f"{statistics.items.get('train', 0)} items to train on"
+    items = f"{number_of(statistics.items.get('train', 0), 'items')} to train on"
     if not statistics.root.startswith("sample:"):
         return f"{statistics.root}, {items}, as runner analyze measured them"
     if recipe.scale != "full":
@@ -181,7 +191,5 @@ def _needs(loaded: Loaded, statistics: Statistics | None, plans: Sequence[Plan])
         missing.append("shares")
     if is_own or loaded.scale != "full" or not missing:
         return ""
-    file = loaded.source.chain[-1]
-    named = loaded.name if is_published(file) else shown_path(file)
     where = " --data DIR" if loaded.recipe.root.startswith("sample:") else ""
-    return f"{' and '.join(missing)} of your data: runner analyze {named}{where}"
+    return f"{' and '.join(missing)} of your data: {analyze_command(loaded)}{where}"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, repeat
 from typing import Any
 
+from runner.counting import number_of
 from runner.language.class_weights import weight_tables
-from runner.language.course import counted_items, draws_per_item, plans_of, rates_at
+from runner.language.course import (
+    counted_items,
+    draws_per_item,
+    own_optimizers,
+    plans_of,
+    rates_at,
+)
 from runner.language.loss_tables import loss_tables
 from runner.language.plugins import is_own
 from runner.language.recipe import Recipe
@@ -39,19 +46,23 @@ class Fact:
     note: str = ""
 
 
-def facts(recipe: Recipe, statistics: Statistics | None = None) -> list[Fact]:
+def facts(
+    recipe: Recipe, statistics: Statistics | None = None, shared: Collection[str] = ()
+) -> list[Fact]:
     """Return what follows from a recipe's values.
 
     Args:
         recipe: at the scale that is asked for.
         statistics: of its data; None where they have not been measured.
+        shared: losses whose class weights are told under their own names, wherever they stand, so
+            that they can be held against those of another recipe.
     Raises: RecipeError: the schedule does not fit into the training.
     """
     plans = plans_of(recipe, counted(recipe, statistics))
     return [
         *course_facts(recipe, statistics),
         *_rates(recipe, plans),
-        *_weights(recipe, statistics),
+        *_weights(recipe, statistics, shared),
         *_losses(recipe),
     ]
 
@@ -60,7 +71,11 @@ def course_facts(recipe: Recipe, statistics: Statistics | None = None) -> list[F
     """Return of all that follows what is no learning rate, class weight or loss."""
     train = recipe.train
     plans = plans_of(recipe, counted(recipe, statistics))
-    length = f"{train.epochs} epochs" if train.epochs is not None else f"{train.steps} steps"
+    length = (
+        number_of(train.epochs, "epochs")
+        if train.epochs is not None
+        else number_of(train.steps or 0, "steps")
+    )
     found = [
         Fact("effective batch", str(train.batch_size * train.accumulate)),
         Fact("length", length),
@@ -70,8 +85,8 @@ def course_facts(recipe: Recipe, statistics: Statistics | None = None) -> list[F
         *_patience(recipe, plans),
     ]
     if train.ema is not None:
-        steps = 1 / (1 - train.ema.decay)
-        found.append(Fact("weights are averaged over", f"about the last {steps:,.0f} steps"))
+        steps = number_of(round(1 / (1 - train.ema.decay)), "steps", ",")
+        found.append(Fact("weights are averaged over", f"about the last {steps}"))
     return [*found, *_done(recipe, statistics)]
 
 
@@ -119,6 +134,11 @@ def _rates(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
     for fraction, rate in zip(QUARTERS, rates_at(recipe, plans, QUARTERS), strict=True):
         value = UNKNOWN if rate is None else f"{rate:.3g}"
         yield Fact(f"learning rate at {fraction:.0%}", value)
+    for name, part in own_optimizers(recipe).items():
+        rates = rates_at(recipe, plans, QUARTERS, part)
+        for fraction, rate in zip(QUARTERS, rates, strict=True):
+            value = UNKNOWN if rate is None else f"{rate:.3g}"
+            yield Fact(f"learning rate of {name} at {fraction:.0%}", value)
 
 
 def _in_written_steps(duration: Any, plan: Plan, recipe: Recipe) -> float:
@@ -132,7 +152,7 @@ def _warmup(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
         return
     shares = [_in_written_steps(warmup, plan, recipe) / plan.written_steps for plan in plans]
     written = {unit: value for unit, value in warmup.model_dump().items() if unit != "fraction"}
-    told = [f"{value:g} {unit}" for unit, value in written.items()]
+    told = [number_of(value, unit, "g") for unit, value in written.items()]
     if len({f"{share:.3g}" for share in shares}) == 1:
         told.append(f"{percent(shares[0])} of the training")
     text = ", ".join(told)
@@ -142,8 +162,9 @@ def _warmup(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
 def _cycles(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
     lengths = cycle_epochs(recipe, plans)
     if lengths:
-        text = ", ".join(f"{length:g}" for length in lengths)
-        yield Fact("cycles of the learning rate", f"{text} epochs")
+        *first, last = lengths
+        told = [*(f"{length:g}" for length in first), number_of(last, "epochs", "g")]
+        yield Fact("cycles of the learning rate", ", ".join(told))
 
 
 def cycle_epochs(recipe: Recipe, plans: Sequence[Plan]) -> list[float]:
@@ -171,7 +192,7 @@ def _patience(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
     unit, each = ("epochs", every.epochs) if every.epochs else ("steps", every.steps or 1)
     if stopping is not None:
         lasts = stopping.patience * each
-        yield Fact("patience", f"{lasts} {unit}")
+        yield Fact("patience", number_of(lasts, unit))
         if unit == "epochs":
             told = _told(recipe, plans, lambda plan: lasts * plan.steps_per_epoch)
             yield Fact("patience in steps", told)
@@ -179,11 +200,11 @@ def _patience(recipe: Recipe, plans: Sequence[Plan]) -> Iterator[Fact]:
         if cycles and unit == "epochs":
             share = lasts / max(cycles)
             note = "less than a cycle: it may end while the rate is still falling"
-            text = f"{share:.0%} of it ({lasts} of {max(cycles):g} epochs)"
+            text = f"{share:.0%} of it ({lasts} of {number_of(max(cycles), 'epochs', 'g')})"
             yield Fact("patience and longest cycle", text, note if share < 1 else "")
     schedule: Any = recipe.schedule.params
     if recipe.schedule.name == "plateau":
-        text = f"{(schedule.patience + 1) * each} {unit} without improvement"
+        text = f"{number_of((schedule.patience + 1) * each, unit)} without improvement"
         yield Fact(f"learning rate x {schedule.factor:g} after", text)
         if stopping is not None:
             falls = stopping.patience // (schedule.patience + 1)
@@ -204,14 +225,17 @@ def _done(recipe: Recipe, statistics: Statistics | None) -> Iterator[Fact]:
     yield Fact("draws that are done", text)
 
 
-def _weights(recipe: Recipe, statistics: Statistics | None) -> Iterator[Fact]:
+def _weights(
+    recipe: Recipe, statistics: Statistics | None, shared: Collection[str]
+) -> Iterator[Fact]:
     if statistics is None:
         return
-    for table in weight_tables(recipe, statistics):
+    for table in weight_tables(recipe, statistics, with_alike=True):
+        place = table.loss if table.loss in shared else table.place
         for row in table.rows:
             if row.pull is not None and row.share is not None:
                 note = f"it has {percent(row.share)} of the {statistics.unit}"
-                yield Fact(f"weight of {row.name} in {table.place}", percent(row.pull), note)
+                yield Fact(f"weight of {row.name} in {place}", percent(row.pull), note)
 
 
 def percent(share: float) -> str:

@@ -61,6 +61,13 @@ class Loaded:
         """Whether the recipe is run as written, on the embedded sample, or for a smoke test."""
         return self.recipe.scale
 
+    @property
+    def run_folder(self) -> Path | None:
+        """The folder of the run whose recipe it is; None of a recipe that is no run's."""
+        file = self.source.chain[-1]
+        is_run = "name" in self.source.own and file.with_name("run.json").is_file()
+        return file.parent if is_run else None
+
     @cached_property
     def recipe_fingerprint(self) -> str:
         """Of the recipe as written."""

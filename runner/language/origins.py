@@ -13,9 +13,13 @@ from pydantic import BaseModel
 import runner
 from runner.errors import Problem, RecipeError
 from runner.language.document import Key, dotted
+from runner.language.effect import effect_on
+from runner.language.known import statistics_at_hand
 from runner.language.load import Loaded
 from runner.language.overlay import Source, value_at
+from runner.language.plugins import is_own
 from runner.language.recipe import Rule, dump_rule
+from runner.language.run_record import covering, overrides_of
 from runner.language.source import read, shown_path
 from runner.language.walk import Reading, names_at, reading_below, reading_of
 from runner.registry import Part, suggestion
@@ -49,6 +53,7 @@ class Origin:
         reader: what takes the value: a part with its parameter, or the runner itself.
         place: file and line of that reader.
         description: what the value means.
+        effect: what the training makes of it; empty where it is used as written.
     """
 
     key: str
@@ -57,14 +62,16 @@ class Origin:
     reader: str
     place: str
     description: str
+    effect: str = ""
 
 
-def origin(loaded: Loaded, text: str) -> Origin:
+def origin(loaded: Loaded, text: str, runs: Path | None = None) -> Origin:
     """Return where a value comes from and who reads it.
 
     Args:
         loaded: the recipe.
         text: the key with dots; its end is enough where no other key ends so.
+        runs: folder in which ``runner analyze`` leaves what it measured.
     Raises: RecipeError: there is no such key, or there are several.
     """
     key = _key(loaded, text)
@@ -78,7 +85,10 @@ def origin(loaded: Loaded, text: str) -> Origin:
     if key == ("extends",) and base is not None:
         # The base was laid under the recipe when it was read, and its name was done with.
         value, writings = base, (Writing(shown_path(loaded.source.chain[-1]), base, ""),)
-    return Origin(dotted(key), value, writings, reader, place, meaning)
+    is_ours = reading.part is None or not is_own(reading.part.factory)
+    known = statistics_at_hand(loaded, runs)
+    effect = effect_on(loaded.recipe, key, value, known) if is_ours else ""
+    return Origin(dotted(key), value, writings, reader, place, meaning, effect)
 
 
 def plain(value: Any) -> Any:
@@ -151,6 +161,7 @@ def _writings(loaded: Loaded, key: Key) -> list[Writing]:
     """Return what each recipe of the chain writes at a key, the last first."""
     found: list[Writing] = []
     owner: tuple[Any, ...] = ()
+    begun_with = overrides_of(loaded.run_folder) if loaded.run_folder else ()
     sources = [read(path, loaded.source.revision) for path in loaded.source.chain]
     for source in (*sources, loaded.source):
         before, owner = owner, _parts_above(source, key)
@@ -159,6 +170,8 @@ def _writings(loaded: Loaded, key: Key) -> list[Writing]:
         if not _has(source, key):
             continue
         place = str(source.place(key))
+        if not place.startswith("--set") and (text := covering(begun_with, key)):
+            place = f"--set {text} of the run, {place}"
         if not found or found[-1].place != place:
             because = _reason(source, key)
             if source is loaded.source:

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import json
 import re
 import sys
 import traceback
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import Problem, RecipeError, RunnerError
+from runner.language.run_record import read_record
 from runner.registry import KINDS
 
 _MODULE = "runner_plugin_"
@@ -113,7 +113,7 @@ def load_plugins_of_run(folder: Path) -> None:
 
     Raises: RecipeError: a file is not what the run began with, or cannot be run.
     """
-    kept = _kept_plugins(folder)
+    kept = kept_plugins(folder)
     problems = []
     for name, digest in kept.items():
         file = folder / "plugins" / name
@@ -128,15 +128,17 @@ def load_plugins_of_run(folder: Path) -> None:
         load_plugins([folder / "plugins" / name for name in kept])
 
 
-def _kept_plugins(folder: Path) -> dict[str, str]:
-    file = folder / "run.json"
+def kept_plugins(folder: Path) -> dict[str, str]:
+    """Return file name to sha256 of the own parts that a run began with.
+
+    Raises: RecipeError: its record is damaged.
+    """
+    record = read_record(folder)
     try:
-        record = json.loads(file.read_bytes())
         kept: dict[str, str] = dict(record.get("plugins", {}))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise RecipeError(Problem(str(file), "", "is no record of a run; name another")) from error
+    except (ValueError, TypeError) as error:
+        message = "is no record of a run; name another"
+        raise RecipeError(Problem(str(folder / "run.json"), "", message)) from error
     return kept
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from runner.cli import main
-from runner.statistics import Statistics, read_analysis
+from runner.statistics import Statistics, read_analysis, read_sample_statistics
 
 SIZE = 40, 48
 DRAFT = """extends: segmentation
@@ -60,6 +60,19 @@ def test_figures_files_and_draft(capsys):
         assert plot.width == 960
     assert read_analysis(folder).classes == {"ground": 7552.0, "object": 128.0}
     assert main(["validate", "next.yaml"]) == 0
+
+
+def test_the_folder_of_a_draft_is_made(capsys):
+    words = [
+        "analyze",
+        "uav_fixed",
+        "--out",
+        "new/figures",
+        "--write-patch",
+        "new/drafts/next.yaml",
+    ]
+    assert main(words) == 0, capsys.readouterr().err
+    assert main(["validate", "new/drafts/next.yaml"]) == 0
 
 
 def test_suits_never_stands_beside_a_warning(capsys):
@@ -135,6 +148,63 @@ def test_training_warns_where_the_data_have_changed_since(photos, capsys):
         (photos / f"train/{kind}/d.{suffix}").unlink()
     assert main([*words, "--out", "second"]) == 0
     assert "warning: the data, or their splits, are not those of" in capsys.readouterr().err
+
+
+def told_of(reference: str, capsys) -> str:
+    """Whose figures of the data ``explain`` has of a recipe; empty where it has none."""
+    words = ["explain", reference, "--quick", "--json", "--set", "train.batch_size=2"]
+    assert main(words) == 0
+    return json.loads(capsys.readouterr().out)["data"]
+
+
+def test_a_child_that_keeps_the_data_block_has_its_analysis(capsys):
+    assert main(["analyze", "mine.yaml", "--write-patch", "next.yaml"]) == 0
+    lines = {
+        "crops": "crop: [24, 24]",
+        "stacked": "validation: squash",
+        "remapped": "classes: {ground: [1], object: [0]}",
+        "dealt": "splits: {folders: {train: val, val: train}}",
+        "elsewhere": "root: others",
+    }
+    for name, line in lines.items():
+        Path(f"{name}.yaml").write_text(f"extends: next.yaml\ndata: {{params: {{{line}}}}}\n")
+    capsys.readouterr()
+    for name in ("mine", "next", "crops", "stacked"):
+        assert told_of(f"{name}.yaml", capsys).startswith("photos, 4 items"), name
+    for name in ("remapped", "dealt", "elsewhere"):
+        assert told_of(f"{name}.yaml", capsys) == "", name
+
+
+def test_an_analysis_is_found_whatever_the_recipe_is_called(capsys):
+    assert main(["analyze", "mine.yaml"]) == 0
+    Path("mine.yaml").rename("other.yaml")
+    capsys.readouterr()
+    assert told_of("other.yaml", capsys).startswith("photos, 4 items")
+    # The name alone proves nothing: another draft of this name has other data.
+    Path("mine.yaml").write_text(DRAFT.replace("train: train, val: val", "train: val, val: train"))
+    assert told_of("mine.yaml", capsys) == ""
+
+
+def test_a_child_is_warned_where_the_data_have_changed_since(photos, capsys):
+    assert main(["analyze", "mine.yaml", "--write-patch", "next.yaml"]) == 0
+    for kind, suffix in (("images", "jpg"), ("masks", "png")):
+        (photos / f"train/{kind}/d.{suffix}").unlink()
+    words = ["train", "next.yaml", "--smoke", "--device", "cpu", "--quiet", "--out", "run"]
+    assert main(words) == 0
+    said = capsys.readouterr().err
+    assert "runs/analysis/mine/analysis.json any more" in said
+    assert "may not fit: runner analyze next.yaml\n" in said
+
+
+def test_an_analysis_of_the_users_data_refutes_no_published_recipe(capsys):
+    sample = read_sample_statistics("sample:uav")
+    balanced = dict.fromkeys(sample.classes, 100.0)
+    own = sample.model_copy(update={"root": "photos", "classes": balanced})
+    folder = Path("runs/analysis/uav_baseline")
+    folder.mkdir(parents=True)
+    (folder / "analysis.json").write_text(own.model_dump_json(by_alias=True))
+    assert told_of("uav_baseline", capsys).startswith("photos")
+    assert main(["validate", "uav_baseline"]) == 0, capsys.readouterr().err
 
 
 def test_wrong_usage_is_told_before_anything_is_measured(capsys):

@@ -116,13 +116,33 @@ def test_unmet_expectation_exits_4_only_when_strict():
 
 def test_critical_rule_that_stops_exits_5():
     draft = (
-        "extends: uav_baseline\nhealth: {dead_class: {grace: 0.0, at_most: 0.99, stops: true}}\n"
+        "extends: uav_baseline\n"
+        "health: {dead_class: {grace: 0.0, at_most: 0.99, stops: true, scale: smoke}}\n"
     )
     Path("frail.yaml").write_text(draft)
     assert train("frail.yaml", *SMOKE[1:], "--out", "run") == 5
     told = record("run")
     assert (told["state"], told["exit_code"]) == ("stopped", 5)
     assert train("frail.yaml", *SMOKE[1:], "--out", "run", "--resume", "auto") == 5
+
+
+def test_smoke_test_says_nothing_of_health_and_all_the_same_of_what_is_not_finite(capsys):
+    draft = (
+        "extends: uav_baseline\n"
+        "health:\n"
+        "  dead_class: {grace: 0.0, at_most: 0.99}\n"
+        "  loss_below: {below: 0.0, by_epoch: 0.001}\n"
+    )
+    Path("frail.yaml").write_text(draft)
+    words = ["frail.yaml", "--smoke", "--device", "cpu"]
+    assert train(*words, "--out", "run") == 0
+    told = capsys.readouterr().err
+    assert "evaluation at step 2" in told
+    assert not any(mark in told for mark in ("[CRITICAL]", "[WARNING]", "[good]"))
+    assert record("run")["health"] == {"good": 0, "warning": 0, "critical": 0}
+    sets = ["--set", "train.lr_scale=1e38", "--set", "train.compress_to_steps=8"]
+    assert train(*words, *sets, "--out", "spoilt") == 5
+    assert "[CRITICAL] non_finite" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])

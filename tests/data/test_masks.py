@@ -76,7 +76,7 @@ def test_unmapped_ids_are_named_with_their_pixels(
         read_mask(tmp_path / "mask.png", INDEX)
     first, second = map(str, raised.value.problems)
     assert "mask.png: id 3 on 4 pixels is not mapped" in first
-    assert "mask.png: id 8 on 1 pixels is not mapped" in second
+    assert "mask.png: id 8 on 1 pixel is not mapped" in second
 
 
 def test_unmapped_colours_are_named_and_their_list_is_limited(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_unmapped_colours_are_named_and_their_list_is_limited(tmp_path: Path) ->
     Image.fromarray(pixels).save(tmp_path / "mask.png")
     with pytest.raises(DataError) as raised:
         read_mask(tmp_path / "mask.png", RGB)
-    assert "colour 0,0,0 on 1 pixels" in str(raised.value.problems[0])
+    assert "colour 0,0,0 on 1 pixel" in str(raised.value.problems[0])
     assert "10 more unmapped values on 10 pixels" in str(raised.value.problems[-1])
     assert len(raised.value.problems) == masks.REPORTED_VALUES + 1
 

@@ -8,12 +8,15 @@ from PIL import Image
 
 from runner.cli import main
 from runner.explain_text import explanation, sparkline
-from runner.language.course import draws_per_epoch
+from runner.language.course import draws_per_epoch, plans_of
 from runner.language.explain import explain, load_at
 from runner.language.facts import facts
 from runner.language.source import published
+from runner.progress import steps_until
 from runner.registry import samplers
 from runner.statistics import SplitStatistics, read_sample_statistics
+
+COUNTED = SplitStatistics(items=100, labelled=100, classes={})
 
 
 def told(name, scale=None, sets=(), at=(), runs=None):
@@ -67,10 +70,65 @@ def test_a_cosine_is_hardly_lower_after_a_tenth_of_it():
     assert (round(rates[4000], 2), round(rates[10000], 2)) == (0.99, 0.92)
 
 
+def test_a_share_of_the_training_is_done_with_the_step_at_which_the_plan_acts_on_it():
+    found = told("uav_fixed", sets=["train.steps=50", "train.evaluate_every={steps: 50}"])
+    assert [each.step for each in found.rates] == [0, 13, 25, 38, 50]
+    for fraction in (0.25, 0.13, 0.5, 0.9):
+        (plan,) = plans_of(load_at("uav_fixed", None, ["train.steps=50"]).recipe, COUNTED)
+        due = next(s for s in range(51) if plan.progress(s).fraction >= fraction)
+        assert steps_until(fraction, 50) == due
+
+
+@pytest.mark.parametrize("steps", [7, 30, 49, 1000, 50_000, 10**9])
+def test_a_share_made_of_whole_steps_comes_back_as_these(steps):
+    for step in (1, 3, steps // 3, steps - 1, steps):
+        assert steps_until(step / steps, steps) == step
+
+
 @pytest.mark.parametrize("text", ["-1", "4000", "101%", "x", "1.5"])
 def test_a_moment_that_cannot_be_placed_is_refused(text, capsys):
     assert main(["explain", "uav_fixed", f"--at={text}"]) == 2
     assert "--at" in capsys.readouterr().err
+
+
+def test_the_optimizer_that_a_task_brings_has_its_own_rates():
+    found = told("s4gan_gan", "sample")
+    last_but_one = found.rates[-2]
+    # lr_scale is for the recipe's own rate: the discriminator's Adam keeps its 0.0001.
+    assert last_but_one.rate == pytest.approx(0.05 * 0.25**0.9)
+    assert last_but_one.of_task == {"discriminator_optimizer": pytest.approx(1e-4 * 0.25**0.9)}
+    assert "discriminator_optimizer\nat 0 %" in explanation(found)
+    assert all(each.of_task == {} for each in told("s4gan_v3").rates)
+    rows = {each.name: each.value for each in facts(load_at("s4gan_gan", None).recipe)}
+    assert rows["learning rate of discriminator_optimizer at 0%"] == "0.0001"
+
+
+def test_rates_that_are_told_are_those_that_train():
+    from runner.engine.run import trained_groups
+    from runner.task import Group
+
+    class Task:
+        def groups(self):
+            own = load_at("s4gan_gan", None).recipe.task.params.discriminator_optimizer
+            return {"generator": Group(weights()), "discriminator": Group(weights(), own)}
+
+    def weights():
+        import torch
+
+        return [("weight", torch.nn.Parameter(torch.zeros(1)))]
+
+    recipe = load_at("s4gan_gan", "sample").recipe
+    (plan,) = plans_of(recipe, read_sample_statistics("sample:s4gan").splits["train"])
+    half = plan.steps / 2
+    progress = plan.progress(half)
+    rates = [
+        group.optimizer.defaults["lr"]
+        * group.schedule(progress)
+        * (recipe.train.lr_scale if group.is_scaled else 1.0)
+        for group in trained_groups(Task(), recipe, plan)
+    ]
+    point = explain(load_at("s4gan_gan", "sample"), None).rates[2]
+    assert rates == pytest.approx([point.rate, *point.of_task.values()])
 
 
 def test_patience_is_held_against_restarts():
@@ -203,8 +261,15 @@ def test_learning_rate_is_drawn(suffix, tmp_path, capsys):
         assert min(heights[60:75]) == pytest.approx(heights[0], abs=1)
 
 
-@pytest.mark.parametrize(("file", "code"), [("rates.pdf", 2), ("none/rates.png", 7)])
+def test_the_folder_of_a_picture_is_made(tmp_path, capsys):
+    file = tmp_path / "new/plots/rates.svg"
+    assert main(["explain", "uav_fixed", "--scale", "sample", "--quick", "--plot", str(file)]) == 0
+    assert file.is_file(), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("file", "code"), [("rates.pdf", 2), ("taken/rates.png", 7)])
 def test_a_picture_that_cannot_be_written_has_its_cure(file, code, tmp_path, capsys):
+    (tmp_path / "taken").write_text("a file")
     assert main(["explain", "uav_fixed", "--plot", str(tmp_path / file)]) == code
     assert "name" in capsys.readouterr().err
 

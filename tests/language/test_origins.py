@@ -5,7 +5,9 @@ import pytest
 from runner.cli import main
 from runner.errors import RecipeError
 from runner.explain_text import origin_of
+from runner.language.dump import to_yaml
 from runner.language.explain import load_at
+from runner.language.load import load
 from runner.language.origins import origin
 from runner.language.overlay import leaves
 from runner.language.source import published
@@ -41,6 +43,57 @@ def test_set_and_the_scale_take_the_place_of_what_is_written():
         "uav_fixed", "train.early_stopping.patience", None, ["train.early_stopping={patience: 5}"]
     )
     assert within.writings[0].place.startswith("--set")
+
+
+def run_of_uav_fixed(folder, *overrides):
+    """What a run leaves of its recipe."""
+    folder.mkdir()
+    sets = ["train.epochs=3", *overrides]
+    (folder / "recipe.yaml").write_text(to_yaml(load("uav_fixed", sets=sets).flat()))
+    record = {"recipe": "uav_fixed", "overrides": sets}
+    (folder / "run.json").write_text(json.dumps(record))
+    return str(folder)
+
+
+def test_what_a_run_was_begun_with_is_told_with_its_set(tmp_path):
+    run = run_of_uav_fixed(tmp_path / "run", "optimizer.params.lr=0.01")
+    (writing,) = told(run, "lr").writings
+    begun = "--set optimizer.params.lr=0.01 of the run, "
+    assert writing.place.startswith(f"{begun}{tmp_path}/run/recipe.yaml:")
+    last, earlier = told(run, "lr", sets=["optimizer.params.lr=1"]).writings
+    assert (last.place, last.value) == ("--set optimizer.params.lr=1", 1)
+    assert (earlier.place, earlier.value) == (writing.place, 0.01)
+    assert "--set" not in told(run, "weight_decay").writings[0].place
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "scale", "effect"),
+    [
+        ("uav_fixed", "optimizer.params.lr", "sample", "train.lr_scale makes 0.003 of it"),
+        ("uav_fixed", "min_lr", "sample", "train.lr_scale makes 1e-05 of it"),
+        ("s4gan_v3", "start_step", "sample", "the plan of 50000 steps in 500, of which this is 50"),
+        ("s4gan_v3", "warmup", "sample", "the plan of 50000 steps in 500, of which this is 10"),
+        ("uav_fixed", "first.epochs", "sample", "1500 steps in 250, of which this is 83.3"),
+        ("uav_fixed", "train.epochs", "sample", "the plan of 1500 steps in 250"),
+        ("uav_fixed", "optimizer.params.lr", None, ""),
+        ("uav_fixed", "train.epochs", None, ""),
+        ("s4gan_gan", "discriminator_optimizer.params.lr", "sample", ""),
+        ("uav_fixed", "log_every", "sample", ""),
+    ],
+)
+def test_what_a_scale_makes_of_a_value_is_told(name, key, scale, effect):
+    found = told(name, key, scale)
+    assert found.effect.endswith(effect)
+    assert bool(found.effect) == bool(effect)
+    assert found.effect in " ".join(origin_of(found).split())
+
+
+def test_a_compressed_plan_of_unknown_length_keeps_the_shares_of_its_horizons():
+    found = told("uav_fixed", "first.epochs", sets=["train.compress_to_steps=100"])
+    assert (
+        found.effect
+        == "train.compress_to_steps runs the whole plan in 100 steps: it keeps its share"
+    )
 
 
 def test_what_another_part_was_given_is_no_earlier_value():

@@ -42,10 +42,36 @@ def run_folder(name: str, *, part: str, factor: float) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("words", [["show", "--resolved"], ["validate"], ["diff", "uav_fixed"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show"],
+        ["show", "--resolved"],
+        ["validate"],
+        ["diff", "uav_fixed"],
+        ["explain", "--quick"],
+        ["explain", "--set", "train.seed=1", "--json", "--quick"],
+    ],
+)
 def test_commands_read_a_run_with_its_own_parts(words, capsys):
     run_folder("run", part="own_a", factor=0.5)
     assert main([words[0], *words[1:], "run"]) == 0, capsys.readouterr().err
+
+
+def test_value_of_an_own_part_has_its_reader(capsys):
+    run_folder("run", part="own_f", factor=0.5)
+    assert main(["explain", "run", "schedule.params.factor", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["value"], told["reader"]) == (0.5, "own_f(factor)")
+    assert told["place"].startswith("run/plugins/own.py:")
+
+
+def test_run_with_own_parts_is_shown_with_the_fingerprint_that_its_checkpoints_carry(capsys):
+    folder = run_folder("run", part="own_g", factor=0.5)
+    hashes = json.loads((folder / "run.json").read_text())["plugins"]
+    assert main(["show", "run", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["run_fingerprint"]
+    assert shown == load("run").run_fingerprint(hashes) != load("run").run_fingerprint()
 
 
 def test_two_runs_with_other_states_of_one_file_are_compared():

@@ -7,6 +7,7 @@ from runner.contracts import History, Progress
 from runner.errors import RecipeError
 from runner.events import Evaluated, Stepped
 from runner.registry import health
+from runner.rules import OnTrial
 
 STEPS = 100
 CLASSES = ("void", "safe")
@@ -50,6 +51,25 @@ def test_a_rule_describes_each_of_its_parameters(name):
     fields = health[name].params.model_fields
     assert health[name].summary.endswith(".")
     assert all(field.description for field in fields.values())
+
+
+def test_a_rule_on_trial_says_what_it_cannot_read_and_no_more():
+    rule = health.parse({"name": "loss_below", "params": {"below": 0.5, "by_epoch": 0.1}}).build()
+    done = history(stepped(1, loss=1.0), evaluated(1, scores(0.0)))
+    assert [finding.level for finding in rule(done)] == ["warning"]
+    assert OnTrial(rule)(done) == []
+    params = {"below": 0.5, "by_epoch": 0.1, "metric": "train/lost"}
+    misspelt = OnTrial(health.parse({"name": "loss_below", "params": params}).build())
+    assert misspelt.reads == ("train/lost",)
+    assert ["nothing gives train/lost" in each.message for each in misspelt(done)] == [True]
+
+
+def test_a_rule_of_the_users_own_is_asked_on_trial():
+    def broken(_):
+        raise ValueError("asked")
+
+    with pytest.raises(ValueError, match="asked"):
+        OnTrial(broken)(history(stepped(1)))
 
 
 DEAD = {"grace": 0.3, "good_iou": 0.5}

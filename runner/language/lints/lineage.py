@@ -45,6 +45,6 @@ def incomparable_monitor(subject: Subject) -> Said:
         if each.key[0] == "task" and ("loss" in each.key or "weight" in str(each.key[-1]))
     ]
     if changed:
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        message = f"{monitor.metric} is of another loss than in the base: {changed[0]}{more} differ"
+        more = f" and {len(changed) - 1} more differ" if len(changed) > 1 else " differs"
+        message = f"{monitor.metric} is of another loss than in the base: {changed[0]}{more}"
         yield ("monitor", "metric"), message

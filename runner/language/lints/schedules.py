@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from runner.counting import number_of
 from runner.language.lints.lint import Said, lint
 from runner.language.lints.subject import Subject
 from runner.language.recipe import Train
@@ -122,7 +123,8 @@ def stopped_before_the_rate_falls(subject: Subject) -> Said:
     for found in subject.parts(schedules, "plateau"):
         if stopping is not None and stopping.patience <= found.params.patience:
             message = (
-                f"the rate is lowered after more than {found.params.patience} evaluations without "
+                f"the rate is lowered after more than "
+                f"{number_of(found.params.patience, 'evaluations')} without "
                 f"improvement, the run stopped after {stopping.patience}"
             )
             yield (*_STOPPING, "patience"), message

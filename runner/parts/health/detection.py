@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from runner.counting import number_of
 from runner.errors import Problem, RecipeError
 from runner.registry import Strict, health
 from runner.rules import Remark, curve, rule
@@ -77,7 +78,7 @@ def rising_in_a_row(
         is_rising = all(now > before for before, now in zip(values, values[1:], strict=False))
         if len(values) > times and is_rising:
             told = ", ".join(f"{value:.4g}" for value in values)
-            message = f"{metric} rose {times} times in a row: {told}"
+            message = f"{metric} rose {number_of(times, 'times')} in a row: {told}"
             yield Remark("warning", metric, values[-1], values[0], message, advice)
 
     return rule("rising_in_a_row", judge, metric)

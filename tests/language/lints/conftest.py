@@ -20,7 +20,7 @@ def lints(tmp_path, monkeypatch):
             Path("mine.yaml").write_text(text)
             reference = "mine.yaml"
         loaded = load_written(reference)
-        statistics = statistics_at_hand(loaded.recipe, loaded.name, Path("runs"))
+        statistics = statistics_at_hand(loaded, Path("runs"))
         return {each.lint: f"{each.key}: {each.message}" for each in concerns(loaded, statistics)}
 
     return said

@@ -46,7 +46,7 @@ CLAIMS = {
 def said(recipe: str, name: str) -> str:
     """What ``validate`` or ``explain`` tells of a recipe under a name."""
     loaded = load_written(recipe)
-    statistics = statistics_at_hand(loaded.recipe, loaded.name)
+    statistics = statistics_at_hand(loaded)
     told = {each.lint: each.message for each in concerns(loaded, statistics)}
     told |= {each.name: each.value for each in facts(loaded.recipe, statistics)}
     return told[name]
@@ -81,4 +81,4 @@ def test_readme_names_for_each_mistake_who_tells_of_it():
 )
 def test_corrected_recipes_and_starters_give_lints_nothing_to_say(name):
     loaded = load_written(name)
-    assert concerns(loaded, statistics_at_hand(loaded.recipe, loaded.name)) == []
+    assert concerns(loaded, statistics_at_hand(loaded)) == []

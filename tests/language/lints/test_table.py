@@ -112,7 +112,7 @@ def test_json_has_every_lint_with_reason_and_cure(capsys):
 @pytest.mark.parametrize("name", published())
 def test_published_recipe_says_why_it_means_what_lints_find_and_no_more(name):
     loaded = load_written(name)
-    statistics = statistics_at_hand(loaded.recipe, loaded.name)
+    statistics = statistics_at_hand(loaded)
     said = concerns(loaded, statistics)
     assert [str(each) for each in said if not each.allowed] == []
     assert unknown_allowed(loaded) == []
