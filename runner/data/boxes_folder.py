@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import isfile
@@ -14,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from runner.contracts import Data, DataSpec, Measured, Transform
-from runner.data.boxes import Fault, Picture, Row, mended
+from runner.data.boxes import Fault, Picture, Row, mended, tell
 from runner.data.boxes_formats import (
     PER_IMAGE,
     BoxFormat,
@@ -32,10 +30,6 @@ from runner.data.files import Header, collected, problem, read_header
 from runner.data.pairs import SPLIT, STEM, Layout, Named
 from runner.data.splits import Folders, SplitRule, assign, find_leaks
 from runner.errors import DataError, Problem, RecipeError
-
-LOG = logging.getLogger(__name__)
-SHOWN = 5
-"""Faults that are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +85,7 @@ def open_boxes(
     with collected(problems):
         named = assign(root, Layout(images, labels.annotations), rule)
         splits, faults = read_pictures(root, named, labels)
-        _tell(faults)
+        tell(faults)
         if faulty == "refuse":
             cure = "mend it, or set data.params.faulty: mend"
             problems += [Problem(each.place, "", f"{each.message}; {cure}") for each in faults]
@@ -230,16 +224,6 @@ def _check(images: str, labels: BoxLabels, rule: SplitRule) -> None:
         wrong("columns", f"{labels.format} has no columns; remove this key")
     if problems:
         raise RecipeError(problems)
-
-
-def _tell(faults: Sequence[Fault]) -> None:
-    if not faults:
-        return
-    counts = Counter(each.kind for each in faults)
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    first = "\n".join(f"  {each}" for each in faults[:SHOWN])
-    more = f"\n  and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-    LOG.info("faulty boxes: %s\n%s%s", told, first, more)
 
 
 def _fingerprint(splits: Mapping[str, Sequence[Picture]], classes: Sequence[str]) -> str:

@@ -22,11 +22,12 @@ from runner.surveys import Inventory, Survey
 _NAMED = 20
 """Faulty boxes of each kind that are named in a remark."""
 
-_DONE = {
+DONE = {
     "degenerate": "a pixel or less wide or high, and left out",
     "outside": "beyond their image, and cut off or left out",
     "duplicate": "there twice, and one of each left out",
 }
+"""What boxes of each kind of fault are, and what is done about it."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,13 @@ def inventory(
     return Inventory("boxes", items, tuple(fault_remarks(faults)))
 
 
-def fault_remarks(faults: Sequence[Fault]) -> list[Remark]:
-    """Return one remark for each kind of fault, the first boxes named."""
+def fault_remarks(faults: Sequence[Fault], done: Mapping[str, str] = DONE) -> list[Remark]:
+    """Return one remark for each kind of fault, the first boxes named.
+
+    Args:
+        faults: of the boxes of a data set.
+        done: what boxes of each kind are, and what is done about it.
+    """
     by_kind: dict[str, list[Fault]] = defaultdict(list)
     for fault in faults:
         by_kind[fault.kind].append(fault)
@@ -115,7 +121,7 @@ def fault_remarks(faults: Sequence[Fault]) -> list[Remark]:
         Remark(
             kind=f"{kind}_boxes",
             level="note",
-            message=f"{len(by_kind[kind])} boxes are {_DONE[kind]}; mend the annotations",
+            message=f"{len(by_kind[kind])} boxes are {done[kind]}; mend the annotations",
             places=[str(fault) for fault in by_kind[kind][:_NAMED]],
             count=len(by_kind[kind]),
         )

@@ -11,12 +11,13 @@ from typing import Literal
 import numpy as np
 
 from runner.data import points_beside, points_tables
+from runner.data.boxes import Fault
 from runner.data.cache import Stamp
 from runner.data.files import collected, problem, read_header
 from runner.data.pairs import SPLIT, STEM, Layout, Named, Pair, find_images
 from runner.data.points_beside import points_of
 from runner.data.points_canvas import Points
-from runner.data.points_tables import check_categories, read_json
+from runner.data.points_tables import Faults, check_categories, read_json
 from runner.data.splits import Folders, Lists, SplitRule, assign
 from runner.errors import DataError, Problem
 
@@ -61,18 +62,19 @@ class Annotations:
 
 def match(
     root: Path, layout: Layout, annotations: Annotations, rule: SplitRule
-) -> dict[str, tuple[PointedImage, ...]]:
-    """Return the images of each split with their points.
+) -> tuple[dict[str, tuple[PointedImage, ...]], list[Fault]]:
+    """Return the images of each split with their points, and what is wrong with single boxes.
 
     Raises: DataError: everything that is wrong with images, annotations and lists.
     """
     splits = _assigned(root, layout, rule)
     every = list({each.name: each for images in splits.values() for each in images}.values())
     problems: list[Problem] = []
+    faults: Faults = {}
     if annotations.is_table:
-        found = _from_table(root, layout, rule, annotations, problems)
+        found = _from_table(root, layout, rule, annotations, problems, faults)
     else:
-        found = _from_files(root, every, annotations, problems)
+        found = _from_files(root, every, annotations, problems, faults)
         problems += _stray(root, layout, rule, annotations)
     pointed: dict[str, PointedImage] = {}
     empty: list[str] = []
@@ -88,7 +90,10 @@ def match(
     problems += _without_points(root, empty, annotations.categories)
     if problems:
         raise DataError(problems)
-    return {split: tuple(pointed[each.name] for each in all_) for split, all_ in splits.items()}
+    matched = {
+        split: tuple(pointed[each.name] for each in images) for split, images in splits.items()
+    }
+    return matched, [fault for each in every for fault in faults.get(each.name, ())]
 
 
 def _without_points(
@@ -147,13 +152,15 @@ def _from_table(
     rule: SplitRule,
     annotations: Annotations,
     problems: list[Problem],
+    faults: Faults,
 ) -> dict[str, Points]:
     """Return the points by image of the folder; an annotation without image is a problem.
 
     Raises: DataError: the table cannot be read; no image is held against it then.
     """
     file = root / annotations.path
-    table = points_tables.READERS[annotations.format](file, annotations.categories)
+    faulty: Faults = {}
+    table = points_tables.READERS[annotations.format](file, annotations.categories, faulty)
     by_name = _by_any_name(_all_images(root, layout, rule))
     found: dict[str, Points] = {}
     written: dict[str, str] = {}
@@ -162,6 +169,7 @@ def _from_table(
         if len(images) == 1:
             image = images[0].name
             first = written.setdefault(image, name)
+            faults.setdefault(image, []).extend(faulty.get(name, ()))
             if first == name:
                 found[image] = points
             elif annotations.format == "csv":
@@ -182,7 +190,11 @@ def _from_table(
 
 
 def _from_files(
-    root: Path, images: Sequence[Named], annotations: Annotations, problems: list[Problem]
+    root: Path,
+    images: Sequence[Named],
+    annotations: Annotations,
+    problems: list[Problem],
+    faults: Faults,
 ) -> dict[str, Points]:
     read = points_beside.READERS[annotations.format]
     wanted = annotations.categories
@@ -196,9 +208,11 @@ def _from_files(
             continue
         with collected(problems):
             header = read_header(root / each.name)
-            named = read(file, (header.height, header.width))
-            seen.update(category for category, _, _ in named)
-            found[each.name] = points_of([n for n in named if wanted is None or n[0] in wanted])
+            marked = read(file, (header.height, header.width))
+            seen.update(one.category for one in marked)
+            counted = [one for one in marked if wanted is None or one.category in wanted]
+            found[each.name] = points_of(counted)
+            faults[each.name] = [one.fault for one in counted if one.fault is not None]
     if wanted is not None and seen:
         with collected(problems):
             check_categories(root, wanted, list(seen))
