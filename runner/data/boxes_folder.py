@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import isfile
@@ -12,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from runner.contracts import Data, DataSpec, Measured, Transform
-from runner.data.boxes import Fault, Picture, Row, mended, tell
+from runner.data.boxes import SHOWN, Fault, Picture, Row, mended, tell
 from runner.data.boxes_formats import (
     PER_IMAGE,
     BoxFormat,
@@ -24,12 +25,16 @@ from runner.data.boxes_formats import (
     told_once,
 )
 from runner.data.boxes_split import BoxSplit, BoxView
-from runner.data.boxes_survey import inventory
+from runner.data.boxes_survey import fault_remarks, inventory, unannotated
 from runner.data.cache import Stamp
 from runner.data.files import Header, collected, problem, read_header
 from runner.data.pairs import SPLIT, STEM, Layout, Named
 from runner.data.splits import Folders, SplitRule, assign, find_leaks
+from runner.data.strays import strays, without_annotation
 from runner.errors import DataError, Problem, RecipeError
+from runner.statistics import Remark
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,21 @@ def open_boxes(
     problems: list[Problem] = []
     splits: dict[str, tuple[Picture, ...]] = {}
     faults: list[Fault] = []
+    layout = Layout(images, labels.annotations)
+    remarks: list[Remark] = []
     with collected(problems):
-        named = assign(root, Layout(images, labels.annotations), rule)
+        named = assign(root, layout, rule)
+        if labels.format in PER_IMAGE:
+            problems += strays(root, layout, rule)
+        if labels.format == "yolo":
+            remarks = unannotated(root, {each for images in named.values() for each in images})
         splits, faults = read_pictures(root, named, labels)
         tell(faults)
+        for each in remarks:
+            LOG.info("%s", "\n  ".join((each.message, *each.places[:SHOWN])))
         if faulty == "refuse":
             cure = "mend it, or set data.params.faulty: mend"
-            problems += [Problem(each.place, "", f"{each.message}; {cure}") for each in faults]
+            problems += [Problem(one.place, "", f"{one.message}; {cure}") for one in faults]
     if splits and not allow_leak:
         problems += find_leaks(splits)
     if splits and not any(len(picture.boxes) for picture in splits["train"]):
@@ -103,7 +116,8 @@ def open_boxes(
         split: BoxSplit(spec, pictures, view, tuple(transforms) if split == "train" else ())
         for split, pictures in splits.items()
     }
-    known = inventory(splits, len(labels.classes), view.size, faults)
+    remarks += fault_remarks(faults)
+    known = inventory(splits, len(labels.classes), view.size, remarks)
     return Data(spec, opened, _fingerprint(splits, labels.classes), known)
 
 
@@ -156,6 +170,8 @@ def _own_rows(root: Path, image: Named, header: Header, labels: BoxLabels) -> li
     if labels.format == "yolo":
         # By convention an image that shows nothing has no file.
         return read_yolo(path, header, labels.classes) if path.exists() else []
+    if not path.exists():
+        raise DataError(without_annotation(root, image))
     return read_voc(path, header, labels.classes)
 
 

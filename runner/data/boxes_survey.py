@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from runner.data.boxes import Fault, FaultKind, Picture
 from runner.data.boxes_letterbox import Letterbox
 from runner.data.files import collected
+from runner.data.pairs import Named
 from runner.data.perceptual import image_thumbnail, looks
 from runner.errors import Problem
-from runner.statistics import Remark
+from runner.statistics import Level, Remark
 from runner.surveys import Inventory, Survey
 
 _NAMED = 20
@@ -97,14 +98,46 @@ def inventory(
     splits: Mapping[str, Sequence[Picture]],
     classes: int,
     size: tuple[int, int],
-    faults: Sequence[Fault],
+    remarks: Sequence[Remark],
 ) -> Inventory:
-    """Return the items of a data set of images with boxes, and what was wrong with boxes."""
+    """Return the items of a data set of images with boxes.
+
+    Args:
+        splits: the images.
+        classes: of the data set.
+        size: height and width of a sample.
+        remarks: on what reading them has found.
+    """
     items = {
         split: tuple(BoxedImage(picture, classes, size) for picture in pictures)
         for split, pictures in splits.items()
     }
-    return Inventory("boxes", items, tuple(fault_remarks(faults)))
+    return Inventory("boxes", items, tuple(remarks))
+
+
+def unannotated(root: Path, images: Collection[Named]) -> list[Remark]:
+    """Return a remark where images have no annotation file, which makes them show no object.
+
+    Args:
+        root: the folder.
+        images: of all splits.
+    """
+    without = sorted(each.name for each in images if not (root / each.mask).exists())
+    if not without:
+        return []
+    message = (
+        f"{len(without):,} of {len(images):,} images have no annotation: the file does not exist, "
+        "which by YOLO's convention means that they show no object; add it where they do, or "
+        "correct data.params.annotations"
+    )
+    is_usual = len(without) < len(images) / 2
+    level: Level = "note" if is_usual else "warning"
+    places = without[:_NAMED]
+    return [
+        Remark(
+            kind="no_annotation", level=level, message=message, places=places, count=len(without)
+        )
+    ]
 
 
 def fault_remarks(faults: Sequence[Fault], done: Mapping[str, str] = DONE) -> list[Remark]:

@@ -14,11 +14,12 @@ from runner.data import points_beside, points_tables
 from runner.data.boxes import Fault
 from runner.data.cache import Stamp
 from runner.data.files import collected, problem, read_header
-from runner.data.pairs import SPLIT, STEM, Layout, Named, Pair, find_images
+from runner.data.pairs import Layout, Named, Pair, find_images
 from runner.data.points_beside import points_of
 from runner.data.points_canvas import Points
 from runner.data.points_tables import Faults, check_categories, read_json
-from runner.data.splits import Folders, Lists, SplitRule, assign
+from runner.data.splits import Lists, SplitRule, assign
+from runner.data.strays import all_images, strays, without_annotation
 from runner.errors import DataError, Problem
 
 Format = Literal["fsc147", "csv", "json", "coco", "voc", "yolo", "dots"]
@@ -75,7 +76,7 @@ def match(
         found = _from_table(root, layout, rule, annotations, problems, faults)
     else:
         found = _from_files(root, every, annotations, problems, faults)
-        problems += _stray(root, layout, rule, annotations)
+        problems += strays(root, layout, rule)
     pointed: dict[str, PointedImage] = {}
     empty: list[str] = []
     for each in every:
@@ -161,7 +162,7 @@ def _from_table(
     file = root / annotations.path
     faulty: Faults = {}
     table = points_tables.READERS[annotations.format](file, annotations.categories, faulty)
-    by_name = _by_any_name(_all_images(root, layout, rule))
+    by_name = _by_any_name(all_images(root, layout, rule))
     found: dict[str, Points] = {}
     written: dict[str, str] = {}
     for name, points in table.items():
@@ -203,8 +204,7 @@ def _from_files(
     for each in images:
         file = root / each.mask
         if not file.is_file():
-            message = f"has no annotation: {each.mask} does not exist; add it"
-            problems.append(problem(root / each.name, message))
+            problems.append(without_annotation(root, each))
             continue
         with collected(problems):
             header = read_header(root / each.name)
@@ -217,30 +217,6 @@ def _from_files(
         with collected(problems):
             check_categories(root, wanted, list(seen))
     return found
-
-
-def _stray(root: Path, layout: Layout, rule: SplitRule, annotations: Annotations) -> list[Problem]:
-    """Return a problem for each annotation of an image that does not exist."""
-    used = {each.mask for each in _all_images(root, layout, rule)}
-    patterns = {
-        annotations.path.replace(STEM, "*").replace(SPLIT, folder) for folder in _folders(rule)
-    }
-    return [
-        problem(path, "annotates no image: there is none of this name; add it, or take this away")
-        for pattern in sorted(patterns)
-        for path in sorted(root.glob(pattern))
-        # YOLO's list of class names lies beside its labels.
-        if path.relative_to(root).as_posix() not in used and path.name != "classes.txt"
-    ]
-
-
-def _folders(rule: SplitRule) -> Sequence[str]:
-    return list(rule.names.values()) if isinstance(rule, Folders) else [""]
-
-
-def _all_images(root: Path, layout: Layout, rule: SplitRule) -> list[Named]:
-    """Return the images of all splits, and those that lists leave out."""
-    return [each for folder in _folders(rule) for each in find_images(root, layout, folder)]
 
 
 def _by_any_name(images: Sequence[Named]) -> dict[str, list[Named]]:

@@ -136,6 +136,46 @@ def test_an_image_without_boxes_is_background(tmp_path):
     assert load(data.splits["train"]).target["boxes"].shape == (0, 5)
 
 
+def test_images_without_a_yolo_file_are_told(tmp_path, caplog):
+    annotations = write_format(tmp_path / "data", "yolo")
+    assert opened(tmp_path / "data", "yolo", annotations).inventory.remarks == ()
+    (tmp_path / "data/train/train0.txt").unlink()
+    (tmp_path / "data/train/train1.txt").write_text("")
+    with caplog.at_level(logging.INFO, "runner.data"):
+        data = opened(tmp_path / "data", "yolo", annotations)
+    assert "1 of 6 images have no annotation" in caplog.text and "train0.png" in caplog.text
+    [remark] = data.inventory.remarks
+    assert (remark.level, remark.places) == ("note", ["train/train0.png"])
+    for number in (0, 1):
+        (tmp_path / f"data/val/val{number}.txt").unlink()
+    [remark] = opened(tmp_path / "data", "yolo", annotations).inventory.remarks
+    assert (remark.level, remark.count) == ("warning", 3), "half of them: most likely a wrong path"
+
+
+@pytest.mark.parametrize("kind", ["yolo", "voc"])
+def test_an_annotation_of_no_image_is_named(tmp_path, kind):
+    annotations = write_format(tmp_path / "data", kind)
+    (tmp_path / "data/val/val1.png").unlink()
+    for name in ("classes.txt", "README.txt", "._val0.txt", "._val0.xml"):
+        (tmp_path / "data/val" / name).write_text("cow")
+    [said] = problems_of(tmp_path / "data", kind, annotations)
+    assert "val/val1." in said and "annotates no image" in said and "'{split}/*.png'" in said
+    for number in range(30):
+        (tmp_path / f"data/train/old{number}").with_suffix(f".{annotations[-3:]}").write_text("")
+    said = problems_of(tmp_path / "data", kind, annotations)
+    assert len(said) == 21 and "11 more files annotate no image" in said[-1]
+
+
+def test_annotations_of_images_that_no_list_names_are_well(tmp_path):
+    annotations = write_format(tmp_path / "data", "yolo").replace("{split}", "train")
+    # The lists lie where labels do, and end as they do.
+    (tmp_path / "data/train/list.txt").write_text("train0\n")
+    (tmp_path / "data/train/other.txt").write_text("train1\n")
+    splits = {"lists": {"train": "train/list.txt", "val": "train/other.txt"}}
+    data = opened(tmp_path / "data", "yolo", annotations, images="train/*.png", splits=splits)
+    assert [len(split) for split in data.splits.values()] == [1, 1]
+
+
 def edit(path, change):
     path.write_text(change(path.read_text()))
 
@@ -166,7 +206,9 @@ def test_xml_without_size_is_named(tmp_path):
     (tmp_path / "data/val/val1.xml").unlink()
     said = problems_of(tmp_path / "data", "voc", annotations)
     for text, wanted in zip(
-        said, ("no <size>", "81x60", "no XML", "did you mean 'cow'", "does not exist"), strict=True
+        said,
+        ("no <size>", "81x60", "no XML", "did you mean 'cow'", "has no annotation"),
+        strict=True,
     ):
         assert wanted in text
 
