@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import isfile
@@ -18,6 +19,7 @@ from runner.data.boxes_formats import (
     PER_IMAGE,
     BoxFormat,
     Columns,
+    Table,
     read_coco,
     read_csv,
     read_voc,
@@ -30,6 +32,7 @@ from runner.data.cache import Stamp
 from runner.data.files import Header, collected, problem, read_header
 from runner.data.pairs import SPLIT, STEM, Layout, Named
 from runner.data.splits import Folders, SplitRule, assign, find_leaks
+from runner.data.stated_sizes import Size, size_problems
 from runner.data.strays import strays, without_annotation
 from runner.errors import DataError, Problem, RecipeError
 from runner.statistics import Remark
@@ -130,12 +133,13 @@ def read_pictures(
     """
     problems: list[Problem] = []
     faults: list[Fault] = []
-    shared: dict[str, dict[str, list[Row]]] = {}
+    shared: dict[str, Table] = {}
+    stored: dict[str, dict[str, Size]] = defaultdict(dict)
     if labels.format not in PER_IMAGE:
         known = [each for images in named.values() for each in images]
         for file in dict.fromkeys(each.mask for each in known):
             with collected(problems):
-                shared[file] = _shared_rows(root, file, labels, known)
+                shared[file] = _shared_table(root, file, labels, known)
         if problems:
             raise DataError(told_once(problems))
     splits: dict[str, tuple[Picture, ...]] = {}
@@ -147,13 +151,16 @@ def read_pictures(
                 if labels.format in PER_IMAGE:
                     rows = _own_rows(root, each, header, labels)
                 else:
-                    rows = shared[each.mask].get(each.name, [])
+                    rows = shared[each.mask].rows.get(each.name, [])
                 boxes, found = mended(rows, header.height, header.width)
                 faults += found
                 stamp = Stamp.of(root / each.name)
                 size = header.height, header.width
+                stored[each.mask][each.name] = size
                 pictures.append(Picture(each.name, each.identity, stamp, *size, boxes))
         splits[split] = tuple(pictures)
+    for file, table in shared.items():
+        problems += size_problems(root / file, table.sizes, stored[file])
     if problems:
         raise DataError(told_once(problems))
     return splits, faults
@@ -175,10 +182,8 @@ def _own_rows(root: Path, image: Named, header: Header, labels: BoxLabels) -> li
     return read_voc(path, header, labels.classes)
 
 
-def _shared_rows(
-    root: Path, file: str, labels: BoxLabels, known: Sequence[Named]
-) -> dict[str, list[Row]]:
-    """Return a file's boxes by the images' names from the root.
+def _shared_table(root: Path, file: str, labels: BoxLabels, known: Sequence[Named]) -> Table:
+    """Return what a file says by the images' names from the root.
 
     Raises: DataError: the file names images that are not there.
     """
@@ -194,14 +199,17 @@ def _shared_rows(
         for first in range(len(parts)):
             ends.setdefault("/".join(parts[first:]), set()).add(name)
     folders = {PurePosixPath(name).parent for name in mine} | {PurePosixPath(file).parent}
-    rows: dict[str, list[Row]] = {}
+    table = Table()
     problems: list[Problem] = []
-    for written, boxes in found.items():
+    for written, boxes in found.rows.items():
         path_written = str(PurePosixPath(written))
         names = {path_written} if path_written in mine else ends.get(path_written, set())
         place = boxes[0].place if boxes else str(path)
         if len(names) == 1:
-            rows.setdefault(min(names), []).extend(boxes)
+            name = min(names)
+            table.rows.setdefault(name, []).extend(boxes)
+            if written in found.sizes:
+                table.sizes[name] = found.sizes[written]
         elif names:
             message = f"{written!r} is the name of {len(names)} images; write paths from the root"
             problems.append(Problem(place, "", message))
@@ -212,7 +220,7 @@ def _shared_rows(
             problems.append(Problem(place, "", message))
     if problems:
         raise DataError(problems)
-    return rows
+    return table
 
 
 def _check(images: str, labels: BoxLabels, rule: SplitRule) -> None:

@@ -19,10 +19,13 @@ from runner.errors import DataError, Problem
 Size = tuple[int, int]
 
 
-def read_voc(path: Path, _: Size) -> list[Marked]:
+def read_voc(path: Path, size: Size) -> list[Marked]:
     """Return the centres of the boxes of a VOC file, with their names.
 
-    Raises: DataError: it is no XML, or a box lacks an edge.
+    Args:
+        path: of the file.
+        size: height and width of the image, which must be what the file says, if it does.
+    Raises: DataError: it is no XML, of another size, or a box lacks an edge.
     """
     text = read_text(path)
     # Entities can be nested to fill any memory, and no VOC file has them.
@@ -32,6 +35,13 @@ def read_voc(path: Path, _: Size) -> list[Marked]:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise DataError(problem(path, f"is no XML ({error}); replace or mend it")) from None
+    stated = _numbers([root.findtext(f"size/{edge}", "") for edge in ("height", "width")])
+    if stated and all(stated) and stated != list(size):
+        message = (
+            f"is of an image of {stated[1]:g}x{stated[0]:g} pixels, but its image has "
+            f"{size[1]}x{size[0]}; give the one that belongs to the other"
+        )
+        raise DataError(problem(path, message))
     found: list[Marked] = []
     for number, each in enumerate(root.iter("object"), start=1):
         edges = [each.findtext(f"bndbox/{edge}", "") for edge in ("xmin", "ymin", "xmax", "ymax")]

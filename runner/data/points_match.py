@@ -17,8 +17,9 @@ from runner.data.files import collected, problem, read_header
 from runner.data.pairs import Layout, Named, Pair, find_images
 from runner.data.points_beside import points_of
 from runner.data.points_canvas import Points
-from runner.data.points_tables import Faults, check_categories, read_json
+from runner.data.points_tables import Notes, check_categories, read_json
 from runner.data.splits import Lists, SplitRule, assign
+from runner.data.stated_sizes import size_problems
 from runner.data.strays import all_images, strays, without_annotation
 from runner.errors import DataError, Problem
 
@@ -71,11 +72,11 @@ def match(
     splits = _assigned(root, layout, rule)
     every = list({each.name: each for images in splits.values() for each in images}.values())
     problems: list[Problem] = []
-    faults: Faults = {}
+    notes = Notes()
     if annotations.is_table:
-        found = _from_table(root, layout, rule, annotations, problems, faults)
+        found = _from_table(root, layout, rule, annotations, problems, notes)
     else:
-        found = _from_files(root, every, annotations, problems, faults)
+        found = _from_files(root, every, annotations, problems, notes)
         problems += strays(root, layout, rule)
     pointed: dict[str, PointedImage] = {}
     empty: list[str] = []
@@ -88,13 +89,15 @@ def match(
             continue
         with collected(problems):
             pointed[each.name] = _checked(root, each, points)
+    stored = {name: (each.pair.height, each.pair.width) for name, each in pointed.items()}
+    problems += size_problems(root / annotations.path, notes.sizes, stored)
     problems += _without_points(root, empty, annotations.categories)
     if problems:
         raise DataError(problems)
     matched = {
         split: tuple(pointed[each.name] for each in images) for split, images in splits.items()
     }
-    return matched, [fault for each in every for fault in faults.get(each.name, ())]
+    return matched, [fault for each in every for fault in notes.faults.get(each.name, ())]
 
 
 def _without_points(
@@ -153,15 +156,15 @@ def _from_table(
     rule: SplitRule,
     annotations: Annotations,
     problems: list[Problem],
-    faults: Faults,
+    notes: Notes,
 ) -> dict[str, Points]:
     """Return the points by image of the folder; an annotation without image is a problem.
 
     Raises: DataError: the table cannot be read; no image is held against it then.
     """
     file = root / annotations.path
-    faulty: Faults = {}
-    table = points_tables.READERS[annotations.format](file, annotations.categories, faulty)
+    told = Notes()
+    table = points_tables.READERS[annotations.format](file, annotations.categories, told)
     by_name = _by_any_name(all_images(root, layout, rule))
     found: dict[str, Points] = {}
     written: dict[str, str] = {}
@@ -170,7 +173,9 @@ def _from_table(
         if len(images) == 1:
             image = images[0].name
             first = written.setdefault(image, name)
-            faults.setdefault(image, []).extend(faulty.get(name, ()))
+            notes.faults.setdefault(image, []).extend(told.faults.get(name, ()))
+            if name in told.sizes:
+                notes.sizes[image] = told.sizes[name]
             if first == name:
                 found[image] = points
             elif annotations.format == "csv":
@@ -195,7 +200,7 @@ def _from_files(
     images: Sequence[Named],
     annotations: Annotations,
     problems: list[Problem],
-    faults: Faults,
+    notes: Notes,
 ) -> dict[str, Points]:
     read = points_beside.READERS[annotations.format]
     wanted = annotations.categories
@@ -212,7 +217,7 @@ def _from_files(
             seen.update(one.category for one in marked)
             counted = [one for one in marked if wanted is None or one.category in wanted]
             found[each.name] = points_of(counted)
-            faults[each.name] = [one.fault for one in counted if one.fault is not None]
+            notes.faults[each.name] = [one.fault for one in counted if one.fault is not None]
     if wanted is not None and seen:
         with collected(problems):
             check_categories(root, wanted, list(seen))

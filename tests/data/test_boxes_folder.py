@@ -260,6 +260,21 @@ def test_annotations_of_a_missing_image_are_named(tmp_path, kind):
     assert "val1.png" in said and "does not exist" in said
 
 
+def test_a_coco_file_of_images_of_another_size_is_named_once(tmp_path):
+    annotations = write_format(tmp_path / "data", "coco")
+    content = json.loads((tmp_path / "data/val.json").read_text())
+    for each in content["images"]:
+        each.update(width=WIDTH, height=HEIGHT)
+    (tmp_path / "data/val.json").write_text(json.dumps(content))
+    opened(tmp_path / "data", "coco", annotations)
+    for each in content["images"][1:]:
+        each.update(width=2 * WIDTH, height=2 * HEIGHT)
+    (tmp_path / "data/val.json").write_text(json.dumps(content))
+    [said] = problems_of(tmp_path / "data", "coco", annotations)
+    assert "val.json: 2 of 3 images have another size" in said
+    assert "first val/val1.png: 160x120 here, 80x60 as stored" in said
+
+
 def test_a_coco_annotation_of_no_image_or_category_is_named(tmp_path):
     annotations = write_format(tmp_path / "data", "coco")
     content = json.loads((tmp_path / "data/val.json").read_text())

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from runner.contracts import Data, DataContext
+from runner.errors import DataError
 from runner.registry import datasets
 
 BCCD = Path(__file__).parents[2] / ".." / "shared" / "data" / "bccd"
@@ -90,6 +91,29 @@ def test_a_box_that_does_not_count_is_not_told(tmp_path, caplog):
             categories=["cell"],
         )  # fmt: skip
     assert data.inventory.remarks == () and "faulty" not in caplog.text
+
+
+@pytest.mark.parametrize("format", ["voc", "coco"])
+def test_boxes_of_images_of_another_size_are_refused(tmp_path, format):
+    root = tmp_path / "root"
+    root.mkdir()
+    annotations = write_folder(root, format)[format]
+    if format == "voc":
+        text = (root / "a.xml").read_text().replace(
+            "<annotation>", "<annotation><size><width>120</width><height>80</height></size>"
+        )  # fmt: skip
+        (root / "a.xml").write_text(text)
+    else:
+        content = json.loads((root / "all.json").read_text())
+        content["images"][0].update(width=120, height=80)
+        content["images"][1].update(width=60, height=40)
+        (root / "all.json").write_text(json.dumps(content))
+    splits = {"fractions": {"train": 0.5, "val": 0.5}, "seed": 0}
+    with pytest.raises(DataError, match=r"120x80.*60x40") as raised:
+        opened(
+            root, tmp_path, format=format, images="*.png", annotations=annotations, splits=splits
+        )
+    assert len(raised.value.problems) == 1
 
 
 @pytest.mark.skipif(not BCCD.is_dir(), reason="BCCD is not at ../shared/data/bccd")
