@@ -114,7 +114,7 @@ def test_figures_of_the_readable_are_shown_and_not_kept(photos, capsys):
     assert main(["analyze", "mine.yaml"]) == 3
     told = capsys.readouterr()
     assert "id 7: 3,840 pixels in 2 masks, first train/images/a.jpg" in told.out
-    assert "id 7 on 1,920 pixels is not mapped" in told.err
+    assert "id 7 is not mapped: 3,840 pixels in 2 masks" in told.err
     assert "val/images/e.jpg: is truncated" in told.err
     assert not Path("runs/analysis").exists()
 
