@@ -24,6 +24,9 @@ from runner.errors import DataError, Problem
 
 LOGGER = logging.getLogger(__name__)
 
+_TOLD = 20
+"""Volumes that are told of while all are unpacked: some sets hold hundreds of small ones."""
+
 
 @dataclass(frozen=True)
 class VolumePair(Pair):
@@ -126,9 +129,10 @@ class VolumeStore:
         problems: list[Problem] = []
         figures: dict[str, Intensity] = {}
         to_unpack = {pair.name: number for number, pair in enumerate(missing, start=1)}
+        told_every = -(-len(missing) // _TOLD)
         for pair in pairs:
-            if pair.name in to_unpack:
-                place = to_unpack[pair.name]
+            place = to_unpack.get(pair.name, 0)
+            if place and (place in (1, len(missing)) or place % told_every == 0):
                 LOGGER.info("unpacking volume %d of %d: %s", place, len(missing), pair.name)
             with collected(problems):
                 self.mask(pair)

@@ -28,7 +28,7 @@ _FEWEST_SOURCES = 3
 
 def source_of(identity: str) -> str:
     """Return what an image was taken from, as far as its name tells: itself without its number."""
-    return _NUMBERED.sub("", _EXPORTED.sub("", identity))
+    return _NUMBERED.sub("", _EXPORTED.sub("", identity.removesuffix(".nii")))
 
 
 def class_remarks(splits: Mapping[str, SplitStatistics], unit: str) -> list[Remark]:

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from runner.contracts import Data, DataContext, Draw, Sample
+from runner.data import volumes_store
 from runner.data.patches import AroundForegroundCut
 from runner.errors import DataError, RecipeError
 from runner.registry import datasets
@@ -230,6 +231,15 @@ def test_groups_stay_together(opened: Opener) -> None:
     )  # fmt: skip
     scrolls = [{int(Path(name).stem) // 4 for name in split.ids} for split in data.splits.values()]
     assert sorted(map(sorted, scrolls)) == [[0], [1]]
+
+
+def test_of_many_volumes_that_are_unpacked_some_are_told(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(volumes_store, "_TOLD", 3)
+    caplog.set_level(logging.INFO, logger="runner.data")
+    opened()
+    assert [each.split()[2] for each in caplog.messages] == ["1", "3", "6", "8"]
 
 
 def test_volumes_are_unpacked_once(

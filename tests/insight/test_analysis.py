@@ -169,6 +169,7 @@ def test_problem_of_the_folder_leaves_no_statistics(machine, tmp_path):
         ("5MSL0084-64_png.rf.0093abe4ef11582fc5c33cc76b73656c", "5MSL0084"),
         ("salak-1-3/images/patch_12", "salak-1-3/images/patch"),
         ("images/001", "images/"),
+        ("images/hippocampus_001.nii", "images/hippocampus"),  # of hippocampus_001.nii.gz
     ],
 )
 def test_source_is_the_name_without_its_number(identity, source):
