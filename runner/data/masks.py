@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.data.classes import ClassMap
-from runner.data.files import problem, read_header, read_with_pillow
+from runner.data.files import Header, problem, read_header, read_with_pillow
 from runner.errors import DataError, Problem
 
 BLOCK_PIXELS = 1 << 20
@@ -26,7 +26,8 @@ _CURE = (
     "as {name: [ids or colours], ignore: [...]}"
 )
 
-_INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+_GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L")
+_INDEX_MODES = (*_GREY_MODES, "P")
 
 
 @dataclass(frozen=True)
@@ -62,28 +63,59 @@ def unmapped_pixels(path: Path, classes: ClassMap) -> dict[str, int]:
     return {classes.describe(value): count for value, count in unmapped.items()}
 
 
-def require_index_mode(path: Path, mode: str) -> None:
+def require_ids(path: Path, header: Header) -> None:
     """Raise a DataError where a mask is stored as colours and ids are expected.
 
     Args:
         path: of the mask.
-        mode: Pillow's, of its header.
+        header: of that file.
     """
-    if mode not in _INDEX_MODES:
+    if header.mode not in _INDEX_MODES:
         message = (
-            f"has colours (mode {mode}) where ids are expected; "
-            "write mask_format: rgb and a mapping with the columns r, g, b"
+            f"has colours (mode {header.mode}) where ids are expected; save it with ids, or, where "
+            "all masks have colours, write mask_format: rgb and a mapping with the columns r, g, b"
         )
         raise DataError(problem(path, message))
 
 
+def require_colours(path: Path, header: Header, classes: ClassMap) -> None:
+    """Raise a DataError where a mask is stored as ids and colours are expected.
+
+    What encoders make of colours is let be: greys where black and white are mapped, and a palette
+    with mapped colours.
+
+    Args:
+        path: of the mask.
+        header: of that file.
+        classes: the colours that are mapped.
+    """
+    kind = ""
+    if header.mode in (*_GREY_MODES, "LA") and sum(map(_is_grey, classes.sources)) < 2:
+        kind = f"mode {header.mode}"
+    # Black is in every palette.
+    elif header.palette and not {*header.palette} & {*classes.sources} - {0}:
+        kind = "a palette without any of the mapped colours"
+    if kind:
+        message = (
+            f"has ids ({kind}) where colours are expected; save it with the colours of the "
+            "mapping, or, where all masks have ids, write mask_format: index and map source_id"
+        )
+        raise DataError(problem(path, message))
+
+
+def _is_grey(colour: int) -> bool:
+    return colour >> 16 == colour >> 8 & 255 == colour & 255
+
+
 def _decoded(path: Path, classes: ClassMap) -> tuple[NDArray[np.uint8], dict[int, int]]:
     """Return (H, W) class indices, and the pixels of each source that is not mapped."""
+    header = read_header(path)
     if classes.format == "rgb":
+        require_colours(path, header, classes)
         colours = read_with_pillow(path, "RGB")
         values = colours.reshape(-1, 3)
     else:
-        require_index_mode(path, read_header(path).mode)
+        require_ids(path, header)
         colours = read_with_pillow(path)
         values = colours.reshape(-1, 1)
     indices = np.empty(len(values), np.uint8)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from runner.data.cache import Stamp
-from runner.data.classes import MaskFormat
+from runner.data.classes import ClassMap, MaskFormat
 from runner.data.files import Header, collected, problem, read_header
-from runner.data.masks import require_index_mode
+from runner.data.masks import require_colours, require_ids
 from runner.errors import DataError, Problem, RecipeError
 
 SPLIT = "{split}"
@@ -141,6 +141,7 @@ def measure(
     root: Path,
     images: Sequence[Named],
     mask_format: MaskFormat | None = None,
+    classes: ClassMap | None = None,
     is_labelled: bool = True,
 ) -> list[Pair]:
     """Return the pairs with their sizes, read from the files' headers.
@@ -149,9 +150,10 @@ def measure(
         root: the folder.
         images: by name.
         mask_format: whether masks hold ids or colours; not looked at where None.
+        classes: the colours that are mapped; masks of ids among them are not sought where None.
         is_labelled: whether the masks may be trained on; one may be missing where not.
     Raises: DataError: all images without mask, files that cannot be read, sizes that differ,
-        masks of colours where ids are expected.
+        masks of colours where ids are expected, or of ids where colours are.
     """
     pairs: list[Pair] = []
     problems: list[Problem] = []
@@ -172,7 +174,10 @@ def measure(
         of_image, of_mask = headers[0], headers[-1]
         if has_mask and mask_format == "index":
             with collected(problems):
-                require_index_mode(mask, of_mask.mode)
+                require_ids(mask, of_mask)
+        elif has_mask and mask_format == "rgb" and classes is not None:
+            with collected(problems):
+                require_colours(mask, of_mask, classes)
         if (of_image.height, of_image.width) != (of_mask.height, of_mask.width):
             message = (
                 f"is {of_image.width}x{of_image.height} pixels, its mask {each.mask} "

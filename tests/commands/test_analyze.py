@@ -105,6 +105,15 @@ def test_every_bad_file_is_named_at_once(photos, capsys):
     assert not Path("runs/analysis").exists()
 
 
+def test_a_mask_of_colours_among_masks_of_ids_is_found(photos, capsys):
+    Image.new("RGB", SIZE[::-1], (1, 1, 1)).save(photos / "val/masks/f.png")
+    for more in ([], ["--verify"]):
+        assert main(["analyze", "mine.yaml", *more]) == 3
+        assert "f.png: has colours (mode RGB) where ids are expected" in capsys.readouterr().err
+    assert main(["train", "mine.yaml", "--smoke", "--out", "run"]) == 3
+    assert "f.png: has colours (mode RGB)" in capsys.readouterr().err
+
+
 def test_figures_of_the_readable_are_shown_and_not_kept(photos, capsys):
     mask = np.full(SIZE, 7, np.uint8)
     for name in "ab":

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from runner.contracts import Data, Draw
 from runner.errors import DataError, RecipeError
@@ -294,6 +295,55 @@ def test_rgb_masks_are_read_by_colour(opened: Opener, folder: Path) -> None:
     by_colour = opened(mask_format="rgb")
     assert by_colour.spec.classes == ("safe", "danger")
     assert sum(by_colour.spec.measured["class_pixels"]) > 7 * 40 * 48 * 0.6
+
+
+COLOURS = np.array([[0, 0, 0], [230, 25, 75], [0, 130, 200]], np.uint8)
+
+
+def stored(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.copy()
+
+
+def coloured(folder: Path) -> None:
+    """Turn a folder's masks of the ids 0 to 2 into masks of colours."""
+    for path in (folder / "masks").iterdir():
+        Image.fromarray(COLOURS[np.asarray(stored(path))]).save(path)
+    lines = ["0,0,0,void,255,", "230,25,75,building,0,safe", "0,130,200,car,1,danger"]
+    text = "\n".join(["r,g,b,name,target_id,target_name", *lines])
+    (folder / "map.csv").write_text(text)
+
+
+def test_a_mask_of_ids_among_masks_of_colours_is_named_before_training(
+    opened: Opener, folder: Path
+) -> None:
+    coloured(folder)
+    opened(mask_format="rgb")
+    ids = np.asarray(stored(folder / "masks" / "3.png").convert("L")) % 3
+    Image.fromarray(ids).save(folder / "masks" / "3.png")
+    grey = Image.fromarray(ids)
+    grey.putpalette([level for level in range(256) for _ in "rgb"])
+    grey.save(folder / "masks" / "5.png")
+    wrong = messages(opened, mask_format="rgb")
+    assert len(wrong) == 2
+    assert "3.png: has ids (mode L) where colours are expected" in wrong[0]
+    assert "5.png: has ids (a palette without any of the mapped colours)" in wrong[1]
+
+
+def test_what_encoders_make_of_colours_is_read_as_colours(opened: Opener, folder: Path) -> None:
+    coloured(folder)
+    before = opened(mask_format="rgb").spec.measured["class_pixels"]
+    for path in (folder / "masks").iterdir():
+        stored(path).quantize(3).save(path)
+        assert stored(path).mode == "P"
+    assert opened(mask_format="rgb").spec.measured["class_pixels"] == before
+    # Of black and white alone many encoders make a grey image.
+    for path in (folder / "masks").iterdir():
+        stored(path).convert("L").point(lambda level: 255 * (level > 0)).save(path)
+    (folder / "map.csv").write_text(
+        "r,g,b,name,target_id,target_name\n0,0,0,sky,0,sky\n255,255,255,tree,1,tree\n"
+    )
+    assert sum(opened(mask_format="rgb").spec.measured["class_pixels"]) == 7 * 40 * 48
 
 
 CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
