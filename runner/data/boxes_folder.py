@@ -34,6 +34,7 @@ from runner.data.pairs import SPLIT, STEM, Layout, Named
 from runner.data.splits import Folders, SplitRule, assign, find_leaks
 from runner.data.stated_sizes import Size, size_problems
 from runner.data.strays import strays, without_annotation
+from runner.data.written_names import ImageNames, Spellings, both
 from runner.errors import DataError, Problem, RecipeError
 from runner.statistics import Remark
 
@@ -192,26 +193,24 @@ def _shared_table(root: Path, file: str, labels: BoxLabels, known: Sequence[Name
         found = read_coco(path, labels.classes)
     else:
         found = read_csv(path, labels.columns, labels.classes)
-    mine = dict.fromkeys(each.name for each in known if each.mask == file)
-    ends: dict[str, set[str]] = {}
-    for name in mine:
-        parts = PurePosixPath(name).parts
-        for first in range(len(parts)):
-            ends.setdefault("/".join(parts[first:]), set()).add(name)
+    mine = [each.name for each in known if each.mask == file]
+    images, spellings = ImageNames(root, mine), Spellings()
     folders = {PurePosixPath(name).parent for name in mine} | {PurePosixPath(file).parent}
     table = Table()
     problems: list[Problem] = []
     for written, boxes in found.rows.items():
-        path_written = str(PurePosixPath(written))
-        names = {path_written} if path_written in mine else ends.get(path_written, set())
+        meant = images.meant_by(written)
         place = boxes[0].place if boxes else str(path)
-        if len(names) == 1:
-            name = min(names)
+        if other := spellings.other(written, meant):
+            problems.append(Problem(place, "", both(other, written, meant)))
+        elif len(meant.images) == 1:
+            [name] = meant.images
             table.rows.setdefault(name, []).extend(boxes)
             if written in found.sizes:
                 table.sizes[name] = found.sizes[written]
-        elif names:
-            message = f"{written!r} is the name of {len(names)} images; write paths from the root"
+        elif meant.images:
+            count = len(meant.images)
+            message = f"{written!r} is the name of {count} images; write paths from the root"
             problems.append(Problem(place, "", message))
         # An image that lies there and is in no split of the recipe is none of our business;
         # of a name too long for a file os.path says so without an error.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from runner.data.points_tables import Notes, check_categories, read_json
 from runner.data.splits import Lists, SplitRule, assign
 from runner.data.stated_sizes import size_problems
 from runner.data.strays import all_images, strays, without_annotation
+from runner.data.written_names import ImageNames, Spellings, both
 from runner.errors import DataError, Problem
 
 Format = Literal["fsc147", "csv", "json", "coco", "voc", "yolo", "dots"]
@@ -120,7 +121,8 @@ def _assigned(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Nam
         isinstance(rule, Lists) and any(file.endswith(".json") for file in rule.files.values())
     ):
         return assign(root, layout, rule)
-    by_name = _by_any_name(find_images(root, layout))
+    images = {each.name: each for each in find_images(root, layout)}
+    names = ImageNames(root, images)
     problems: list[Problem] = []
     splits: dict[str, list[Named]] = {}
     for split, file in rule.files.items():
@@ -131,9 +133,9 @@ def _assigned(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Nam
                 raise DataError(problem(root / file, message))
             splits[split] = []
             for name in map(str, lists[split]):
-                named = by_name.get(name, [])
+                named = names.meant_by(name).images
                 if len(named) == 1:
-                    splits[split].append(named[0])
+                    splits[split].append(images[named[0]])
                     continue
                 wrong = (
                     f"names {len(named)} images"
@@ -165,13 +167,16 @@ def _from_table(
     file = root / annotations.path
     told = Notes()
     table = points_tables.READERS[annotations.format](file, annotations.categories, told)
-    by_name = _by_any_name(all_images(root, layout, rule))
+    names = ImageNames(root, (each.name for each in all_images(root, layout, rule)))
+    spellings = Spellings()
     found: dict[str, Points] = {}
     written: dict[str, str] = {}
     for name, points in table.items():
-        images = by_name.get(name, [])
-        if len(images) == 1:
-            image = images[0].name
+        meant = names.meant_by(name)
+        if other := spellings.other(name, meant):
+            problems.append(problem(file, both(other, name, meant)))
+        elif len(meant.images) == 1:
+            [image] = meant.images
             first = written.setdefault(image, name)
             notes.faults.setdefault(image, []).extend(told.faults.get(name, ()))
             if name in told.sizes:
@@ -183,8 +188,9 @@ def _from_table(
             else:
                 message = f"{first!r} and {name!r} are both {image}; put its points under one name"
                 problems.append(problem(file, message))
-        elif images:
-            message = f"{name!r} is the name of {len(images)} images; write the path from the root"
+        elif meant.images:
+            count = len(meant.images)
+            message = f"{name!r} is the name of {count} images; write the path from the root"
             problems.append(problem(file, message))
         elif len(points):
             message = (
@@ -222,16 +228,6 @@ def _from_files(
         with collected(problems):
             check_categories(root, wanted, list(seen))
     return found
-
-
-def _by_any_name(images: Sequence[Named]) -> dict[str, list[Named]]:
-    """Return images by their path, their path without suffix, their file name and its stem."""
-    found: dict[str, dict[str, Named]] = defaultdict(dict)
-    for image in images:
-        path = PurePosixPath(image.name)
-        for name in (image.name, str(path.with_suffix("")), path.name, path.stem):
-            found[name][image.name] = image
-    return {name: list(each.values()) for name, each in found.items()}
 
 
 def _checked(root: Path, image: Named, points: Points) -> PointedImage:

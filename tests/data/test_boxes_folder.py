@@ -275,6 +275,20 @@ def test_a_coco_file_of_images_of_another_size_is_named_once(tmp_path):
     assert "first val/val1.png: 160x120 here, 80x60 as stored" in said
 
 
+def test_paths_that_start_above_the_root_are_found(tmp_path):
+    annotations = write_format(tmp_path / "data", "csv")
+    before = opened(tmp_path / "data", "csv", annotations).fingerprint
+    for split in ("train", "val"):
+        path = tmp_path / "data" / split / "annotations.csv"
+        edit(path, lambda text, split=split: text.replace(f"\n{split}", f"\ndata/{split}/{split}"))
+        assert f"data/{split}/{split}0.png" in path.read_text()
+    assert opened(tmp_path / "data", "csv", annotations).fingerprint == before
+    # Split folders as roots: of which of the two a path speaks cannot be told any more.
+    edit(path, lambda text: text + "old/val/val0.png,1,2,30,40,cow,p\n")
+    [said] = problems_of(tmp_path / "data", "csv", annotations)
+    assert "annotations.csv:8" in said and "'data/val/val0.png' and 'old/val/val0.png'" in said
+
+
 def test_a_coco_annotation_of_no_image_or_category_is_named(tmp_path):
     annotations = write_format(tmp_path / "data", "coco")
     content = json.loads((tmp_path / "data/val.json").read_text())

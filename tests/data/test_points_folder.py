@@ -265,6 +265,22 @@ def test_rows_of_an_image_written_two_ways_are_one_image_s(folder):
     assert sorted(found) == sorted(POINTS["c.png"])
 
 
+@each_of("csv")
+def test_paths_that_start_above_the_root_are_found(folder):
+    before = opened(folder, "csv").fingerprint
+    text = (folder / "all.csv").read_text()
+    for name in POINTS:
+        text = text.replace(f"\n{name}", f"\nsets/{folder.name}/images/{name}")
+    (folder / "all.csv").write_text(text)
+    assert text.count("sets/") == 11
+    assert opened(folder, "csv").fingerprint == before
+    (folder / "list.txt").write_text("somewhere/images/a.png\nb\n")
+    splits = {"lists": {"train": "list.txt", "val": "list.txt"}}
+    assert sorted(points_of(opened(folder, "csv", splits=splits, allow_leak=True))) == [
+        "a.png", "b.png"
+    ]  # fmt: skip
+
+
 @each_of("json")
 def test_two_keys_of_one_image_are_refused(folder):
     (folder / "all.json").write_text(json.dumps({**POINTS, "c": [[1.0, 2.0]]}))
