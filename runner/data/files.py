@@ -72,6 +72,15 @@ def read_header(path: Path) -> Header:
         return Header(image.height, image.width, image.mode, _palette(image))
 
 
+def is_jpeg(path: Path) -> bool:
+    """Whether an image file is a JPEG, whatever it is called.
+
+    Raises: DataError: it is missing, or no image.
+    """
+    with _opened(path) as image:
+        return image.format in ("JPEG", "MPO")
+
+
 def _palette(image: Image.Image) -> tuple[int, ...]:
     """Return the colours of a palette, of which nothing need be decoded; empty where it must."""
     if image.mode != "P" or image.palette is None:

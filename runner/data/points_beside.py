@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 
-from runner.data.files import problem, read_with_pillow
+from runner.data.files import is_jpeg, problem, read_with_pillow
 from runner.data.points_boxes import Marked, fault_of
 from runner.data.points_canvas import Points
 from runner.data.points_tables import read_text
@@ -91,8 +91,16 @@ def read_dots(path: Path, size: Size) -> list[Marked]:
     Args:
         path: of an image, as large as the one whose objects it dots.
         size: height and width of that image.
-    Raises: DataError: it is no image, or of another size.
+    Raises: DataError: it is no image, of another size, or a JPEG: compression leaves specks around
+        each dot, and no threshold parts them from dots of a pixel, which it makes faint.
     """
+    if is_jpeg(path):
+        message = (
+            "is a JPEG, whose compression leaves specks around each dot that would be counted; "
+            "save the dots as PNG where they are drawn, or cut this one at half of the brightness "
+            "and save that as PNG"
+        )
+        raise DataError(problem(path, message))
     dots = read_with_pillow(path)
     if dots.shape[:2] != size:
         height, width = dots.shape[:2]

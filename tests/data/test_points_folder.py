@@ -281,6 +281,19 @@ def test_paths_that_start_above_the_root_are_found(folder):
     ]  # fmt: skip
 
 
+@each_of("dots")
+@pytest.mark.parametrize("called", ["b.jpg", "b.png"])
+def test_dots_that_were_saved_as_jpeg_are_refused(folder, called):
+    dots = cv2.imread(str(folder / "notes" / "b.png"))
+    (folder / "notes" / "b.png").unlink()
+    (folder / "notes" / called).write_bytes(cv2.imencode(".jpg", dots)[1].tobytes())
+    for name in ("a", "c", "d"):
+        path = folder / "notes" / f"{name}.png"
+        path.rename(path.with_suffix(called[-4:]))
+    [message] = said(folder, "dots", annotations="notes/{stem}" + called[-4:])
+    assert f"{called}: is a JPEG" in message and "save the dots as PNG" in message
+
+
 @each_of("json")
 def test_two_keys_of_one_image_are_refused(folder):
     (folder / "all.json").write_text(json.dumps({**POINTS, "c": [[1.0, 2.0]]}))
