@@ -17,6 +17,9 @@ from runner.errors import DataError, Problem, RecipeError
 SPLIT = "{split}"
 STEM = "{stem}"
 
+_FOLDERS = 8
+"""Folders that are named where one is not there."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -122,19 +125,37 @@ def find_images(root: Path, layout: Layout, split_folder: str = "") -> list[Name
                 identity = identity.replace("*", star, 1)
             found.append(Named(name, str(PurePosixPath(identity).with_suffix("")), mask))
     if not found:
-        raise DataError(problem(root, _no_match(root, pattern)))
+        raise DataError(problem(root, _no_match(root, pattern, layout.has_split)))
     return found
 
 
-def _no_match(root: Path, pattern: str) -> str:
+def _no_match(root: Path, pattern: str, has_split: bool) -> str:
     folder = root / str(PurePosixPath(pattern).parent)
     if "*" in str(PurePosixPath(pattern).parent) or not folder.is_dir():
-        return f"no image matches {pattern!r}; correct data.params.images or data.params.root"
+        keys = ["data.params.images", "data.params.root"]
+        keys += ["data.params.splits.folders"] if has_split else []
+        cure = f"correct {', '.join(keys[:-1])} or {keys[-1]}"
+        return f"no image matches {pattern!r}{_lacking(root, pattern)}; {cure}"
     suffixes = Counter(each.suffix for each in folder.iterdir() if each.is_file())
     held = (
         ", ".join(f"{count} *{suffix}" for suffix, count in suffixes.most_common(4)) or "no files"
     )
     return f"no image matches {pattern!r} (that folder holds {held}); correct data.params.images"
+
+
+def _lacking(root: Path, pattern: str) -> str:
+    """Return the first folder of a pattern that is not there, and those that are."""
+    above = root
+    for name in PurePosixPath(pattern).parent.parts:
+        if "*" in name:
+            break
+        if not (above / name).is_dir():
+            held = sorted(each.name for each in above.glob("[!.]*/"))
+            shown = ", ".join(held[:_FOLDERS]) + (", ..." if len(held) > _FOLDERS else "")
+            where = "the root" if above == root else above.relative_to(root).as_posix()
+            return f" ({where} has no folder {name}; {f'it has {shown}' if held else 'nor any'})"
+        above /= name
+    return ""
 
 
 def measure(

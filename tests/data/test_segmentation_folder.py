@@ -297,6 +297,28 @@ def test_rgb_masks_are_read_by_colour(opened: Opener, folder: Path) -> None:
     assert sum(by_colour.spec.measured["class_pixels"]) > 7 * 40 * 48 * 0.6
 
 
+def test_a_split_s_folder_that_is_not_there_is_told_with_those_that_are(
+    opened: Opener, folder: Path
+) -> None:
+    for name in ("images", "masks"):
+        (folder / "train" / name).parent.mkdir(exist_ok=True)
+        (folder / name).rename(folder / "train" / name)
+        (folder / "valid").mkdir(exist_ok=True)
+    wrong = messages(
+        opened, images="{split}/images/*.png", masks="{split}/masks/{stem}.png",
+        splits={"folders": {"train": "train", "val": "val"}},
+    )  # fmt: skip
+    assert len(wrong) == 1
+    assert "'val/images/*.png' (the root has no folder val; it has train, valid)" in wrong[0]
+    assert "data.params.splits.folders" in wrong[0]
+    (folder / "train" / "images").rename(folder / "train" / "pictures")
+    [said, _] = messages(
+        opened, images="{split}/images/*.png", masks="{split}/masks/{stem}.png",
+        splits={"folders": {"train": "train", "val": "valid"}},
+    )  # fmt: skip
+    assert "(train has no folder images; it has masks, pictures)" in said
+
+
 COLOURS = np.array([[0, 0, 0], [230, 25, 75], [0, 130, 200]], np.uint8)
 
 
