@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +11,24 @@ from numpy.typing import NDArray
 
 from runner.data.classes import ClassMap
 from runner.data.files import Header, problem, read_header, read_with_pillow
-from runner.errors import DataError, Problem
+from runner.data.unmapped import Words, unmapped_problems
+from runner.errors import DataError
 
 BLOCK_PIXELS = 1 << 20
 """Pixels handled at once, which bounds the memory that a large mask takes on its way."""
 
-REPORTED_VALUES = 20
-"""Unmapped values of one mask that are named; a mask saved as JPEG has thousands."""
-
-_CURE = (
-    "add it to data.params.mapping (target_id 255 ignores it), or to data.params.classes written "
-    "as {name: [ids or colours], ignore: [...]}"
+_WORDS = Words(
+    unit="pixels",
+    files="masks",
+    wrong="is not mapped",
+    cure="add it to data.params.mapping (target_id 255 ignores it), or to data.params.classes "
+    "written as {name: [ids or colours], ignore: [...]}",
+    others="unmapped values",
+    doubt="is that a lossy file?",
 )
 
 _GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L")
 _INDEX_MODES = (*_GREY_MODES, "P")
-
-
-@dataclass(frozen=True)
-class Unmapped(Problem):
-    """A value of a mask that the mapping does not name; most often many masks hold it.
-
-    Attributes:
-        value: in words; empty for all others together.
-        pixels: that carry it.
-    """
-
-    value: str
-    pixels: int
 
 
 def read_mask(path: Path, classes: ClassMap) -> NDArray[np.uint8]:
@@ -50,7 +38,7 @@ def read_mask(path: Path, classes: ClassMap) -> NDArray[np.uint8]:
     """
     indices, unmapped = _decoded(path, classes)
     if unmapped:
-        raise DataError(_unmapped_problems(path, classes, unmapped))
+        raise DataError(unmapped_problems(path, unmapped, classes.describe, _WORDS))
     return indices
 
 
@@ -160,52 +148,3 @@ def _places(
     sources = np.asarray(classes.sources, np.int64)
     places = np.searchsorted(sources, packed).clip(max=len(sources) - 1)
     return places, sources[places] == packed
-
-
-def _unmapped_problems(path: Path, classes: ClassMap, unmapped: dict[int, int]) -> list[Problem]:
-    largest = sorted(unmapped, key=lambda value: (-unmapped[value], value))
-    problems: list[Problem] = []
-    for value in largest[:REPORTED_VALUES]:
-        called, pixels = classes.describe(value), unmapped[value]
-        message = f"{called} on {pixels:,} pixels is not mapped; {_CURE}"
-        problems.append(Unmapped(str(path), "", message, called, pixels))
-    if len(largest) > REPORTED_VALUES:
-        rest = largest[REPORTED_VALUES:]
-        pixels = sum(unmapped[value] for value in rest)
-        message = f"{len(rest):,} more unmapped values on {pixels:,} pixels; is it a lossy file?"
-        problems.append(Unmapped(str(path), "", message, "", pixels))
-    return problems
-
-
-def told_once(problems: Iterable[Problem]) -> list[Problem]:
-    """Return problems with each unmapped value once: its pixels, its masks and the first of them.
-
-    Args:
-        problems: of many masks, those of unmapped values as ``read_mask`` raises them.
-    """
-    of_value: dict[str, list[Unmapped]] = defaultdict(list)
-    others = []
-    for each in dict.fromkeys(problems):
-        if isinstance(each, Unmapped):
-            of_value[each.value].append(each)
-        else:
-            others.append(each)
-    rest = of_value.pop("", [])
-    pixels = {value: sum(one.pixels for one in found) for value, found in of_value.items()}
-    largest = sorted(of_value, key=lambda value: -pixels[value])
-    rest += [one for value in largest[REPORTED_VALUES:] for one in of_value[value]]
-    for value in largest[:REPORTED_VALUES]:
-        found = of_value[value]
-        message = (
-            f"{value} is not mapped: {pixels[value]:,} pixels in {len(found):,} masks, of which "
-            f"this is the first; {_CURE}"
-        )
-        others.append(replace(found[0], message=message) if len(found) > 1 else found[0])
-    if len(rest) > 1:
-        masks = len({each.place for each in rest})
-        message = (
-            f"more unmapped values on {sum(each.pixels for each in rest):,} pixels in {masks:,} "
-            "masks, of which this is the first; are they lossy files?"
-        )
-        rest = [replace(rest[0], message=message)]
-    return [*others, *rest]

@@ -16,8 +16,9 @@ from runner.contracts import IGNORE
 from runner.data.cache import ArrayCache, key_of
 from runner.data.classes import ClassMap
 from runner.data.files import collected, read_image
-from runner.data.masks import count_classes, read_mask, told_once
+from runner.data.masks import count_classes, read_mask
 from runner.data.pairs import Pair
+from runner.data.unmapped import told_once
 from runner.errors import DataError, Problem
 
 DECODERS = 4

@@ -15,6 +15,7 @@ from runner.data.cache import Stamp, key_of
 from runner.data.files import collected, problem
 from runner.data.masks import count_classes
 from runner.data.pairs import Named, Pair
+from runner.data.unmapped import told_once
 from runner.data.volumes_cache import VolumeCache
 from runner.data.volumes_files import mapped, read_slabs, read_volume_header
 from runner.data.volumes_header import VolumeHeader
@@ -142,7 +143,7 @@ class VolumeStore:
                 # Intensities may be known already where the volume itself was deleted.
                 self.image(pair)
         if problems:
-            raise DataError(dict.fromkeys(problems))
+            raise DataError(told_once(problems))
         return figures
 
     def _missing_bytes(self, pair: VolumePair) -> int:

@@ -10,7 +10,8 @@ from PIL import Image
 from runner.data import masks
 from runner.data.classes import ClassMap
 from runner.data.files import collected
-from runner.data.masks import count_classes, read_mask, told_once
+from runner.data.masks import count_classes, read_mask
+from runner.data.unmapped import REPORTED_VALUES, told_once
 from runner.errors import DataError, Problem
 
 INDEX = ClassMap("index", ("safe", "danger"), (0, 7, 9, 300), (0, 1, 255, 1))
@@ -88,7 +89,7 @@ def test_unmapped_colours_are_named_and_their_list_is_limited(tmp_path: Path) ->
         read_mask(tmp_path / "mask.png", RGB)
     assert "colour 0,0,0 on 1 pixels" in str(raised.value.problems[0])
     assert "10 more unmapped values on 10 pixels" in str(raised.value.problems[-1])
-    assert len(raised.value.problems) == masks.REPORTED_VALUES + 1
+    assert len(raised.value.problems) == REPORTED_VALUES + 1
 
 
 def test_values_that_many_masks_hold_are_told_once(tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_unmapped_values_of_lossy_masks_are_a_few_lines(tmp_path: Path) -> None:
         with collected(problems):
             read_mask(tmp_path / f"{number}.png", RGB)
     told = told_once(problems)
-    assert len(told) == masks.REPORTED_VALUES + 1
+    assert len(told) == REPORTED_VALUES + 1
     assert "more unmapped values on 100 pixels in 3 masks" in str(told[-1])
 
 

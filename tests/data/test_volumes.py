@@ -300,8 +300,14 @@ def test_every_label_is_checked_before_the_training(opened: Opener, folder: Path
     first, second = sorted(map(str, raised.value.problems))
     assert "labels/1.tif: label 7 on 3 voxels is none of 0, 1, 2" in first
     assert "labels/6.tif: label 9 on 3 voxels" in second
-    with pytest.raises(DataError, match="label 2 on"):
+
+
+def test_a_label_that_all_volumes_hold_is_told_once(opened: Opener) -> None:
+    with pytest.raises(DataError) as raised:
         opened(ignore_label=None)
+    [problem] = raised.value.problems
+    assert problem.place.endswith("labels/0.tif")
+    assert "label 2 is none of 0, 1:" in problem.message and "in 8 volumes" in problem.message
 
 
 def test_a_volume_in_two_splits_is_refused(opened: Opener, folder: Path) -> None:
