@@ -146,7 +146,11 @@ def read_pictures(
     splits: dict[str, tuple[Picture, ...]] = {}
     for split, images in named.items():
         pictures = []
+        if labels.format == "voc":
+            problems += without_annotation(root, images)
         for each in images:
+            if labels.format == "voc" and not (root / each.mask).is_file():
+                continue  # It has been told.
             with collected(problems):
                 header = read_header(root / each.name)
                 if labels.format in PER_IMAGE:
@@ -178,8 +182,6 @@ def _own_rows(root: Path, image: Named, header: Header, labels: BoxLabels) -> li
     if labels.format == "yolo":
         # By convention an image that shows nothing has no file.
         return read_yolo(path, header, labels.classes) if path.exists() else []
-    if not path.exists():
-        raise DataError(without_annotation(root, image))
     return read_voc(path, header, labels.classes)
 
 

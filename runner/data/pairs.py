@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from runner.data.cache import Stamp
 from runner.data.classes import ClassMap, MaskFormat
+from runner.data.companions import lacking
 from runner.data.files import Header, collected, problem, read_header
 from runner.data.masks import require_colours, require_ids
 from runner.errors import DataError, Problem, RecipeError
@@ -178,13 +179,14 @@ def measure(
     """
     pairs: list[Pair] = []
     problems: list[Problem] = []
+    if is_labelled:
+        both = [(each.name, each.mask) for each in images]
+        problems += lacking(root, both, "mask", ", or remove the image", "data.params.masks")
     for each in images:
         image, mask = root / each.name, root / each.mask
         has_mask = mask.is_file()
         if is_labelled and not has_mask:
-            message = f"has no mask: {each.mask} does not exist; add it, or remove the image"
-            problems.append(problem(image, message))
-            continue
+            continue  # It has been told.
         headers: list[Header] = []
         files = (image, mask) if has_mask else (image,)
         for path in files:

@@ -212,11 +212,11 @@ def _from_files(
     wanted = annotations.categories
     found: dict[str, Points] = {}
     seen: Counter[str] = Counter()
+    problems += without_annotation(root, images)
     for each in images:
         file = root / each.mask
         if not file.is_file():
-            problems.append(without_annotation(root, each))
-            continue
+            continue  # It has been told.
         with collected(problems):
             header = read_header(root / each.name)
             marked = read(file, (header.height, header.width))

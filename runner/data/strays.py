@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from runner.data.companions import lacking
 from runner.data.files import problem
 from runner.data.pairs import SPLIT, STEM, Layout, Named, find_images
 from runner.data.splits import Folders, Lists, SplitRule
@@ -49,10 +50,10 @@ def strays(root: Path, layout: Layout, rule: SplitRule) -> list[Problem]:
     return problems
 
 
-def without_annotation(root: Path, image: Named) -> Problem:
-    """Return the problem of an image whose annotation is not there."""
-    message = f"has no annotation: {image.mask} does not exist; add it"
-    return problem(root / image.name, message)
+def without_annotation(root: Path, images: Iterable[Named]) -> list[Problem]:
+    """Return the problems of images whose annotation is not there."""
+    files = [(each.name, each.mask) for each in images]
+    return lacking(root, files, "annotation", "", "data.params.annotations")
 
 
 def _folders(rule: SplitRule) -> Sequence[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.data.cache import Stamp, key_of
+from runner.data.companions import lacking
 from runner.data.files import collected, problem
 from runner.data.masks import count_classes
 from runner.data.pairs import Named, Pair
@@ -164,13 +165,13 @@ def measure_volumes(root: Path, volumes: Sequence[Named], cache: VolumeCache) ->
     Raises: DataError: all volumes without label, files that cannot be read, shapes that differ.
     """
     pairs: list[VolumePair] = []
-    problems: list[Problem] = []
+    files = [(each.name, each.mask) for each in volumes]
+    cure, key = ", or remove the volume", "data.params.labels"
+    problems = lacking(root, files, "label", cure, key)
     for each in volumes:
         image, label = root / each.name, root / each.mask
         if not label.is_file():
-            message = f"has no label: {each.mask} does not exist; add it, or remove the volume"
-            problems.append(problem(image, message))
-            continue
+            continue  # It has been told.
         headers: list[VolumeHeader] = []
         for path in (image, label):
             with collected(problems):

@@ -207,7 +207,7 @@ def test_xml_without_size_is_named(tmp_path):
     said = problems_of(tmp_path / "data", "voc", annotations)
     for text, wanted in zip(
         said,
-        ("no <size>", "81x60", "no XML", "did you mean 'cow'", "has no annotation"),
+        ("no <size>", "81x60", "no XML", "has no annotation", "did you mean 'cow'"),
         strict=True,
     ):
         assert wanted in text

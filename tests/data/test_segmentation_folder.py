@@ -297,6 +297,13 @@ def test_rgb_masks_are_read_by_colour(opened: Opener, folder: Path) -> None:
     assert sum(by_colour.spec.measured["class_pixels"]) > 7 * 40 * 48 * 0.6
 
 
+def test_masks_of_which_none_is_there_are_told_once(opened: Opener) -> None:
+    wrong = messages(opened, masks="labels/{stem}.png")
+    assert len(wrong) == 2, "one for each split"
+    assert "images/0.png: has no mask, nor has any of the other 6: labels/0" in wrong[0]
+    assert wrong[0].endswith("correct data.params.masks")
+
+
 def test_a_split_s_folder_that_is_not_there_is_told_with_those_that_are(
     opened: Opener, folder: Path
 ) -> None:
