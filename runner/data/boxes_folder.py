@@ -97,9 +97,8 @@ def open_boxes(
         named = assign(root, layout, rule)
         if labels.format in PER_IMAGE:
             problems += strays(root, layout, rule)
-        if labels.format == "yolo":
-            remarks = unannotated(root, {each for images in named.values() for each in images})
-        splits, faults = read_pictures(root, named, labels)
+        splits, faults, without = read_pictures(root, named, labels)
+        remarks = unannotated(without, len({one.name for each in named.values() for one in each}))
         tell(faults)
         for each in remarks:
             LOG.info("%s", "\n  ".join((each.message, *each.places[:SHOWN])))
@@ -127,8 +126,10 @@ def open_boxes(
 
 def read_pictures(
     root: Path, named: Mapping[str, Sequence[Named]], labels: BoxLabels
-) -> tuple[dict[str, tuple[Picture, ...]], list[Fault]]:
-    """Return each split's images with their boxes, and what is wrong with single boxes.
+) -> tuple[dict[str, tuple[Picture, ...]], list[Fault], dict[str, None]]:
+    """Return each split's images with their boxes, what is wrong with boxes, and what has no file.
+
+    What has no file of its own, or does not stand in the file of all, shows no object.
 
     Raises: DataError: all files that are missing, damaged or say what cannot be.
     """
@@ -144,19 +145,24 @@ def read_pictures(
         if problems:
             raise DataError(told_once(problems))
     splits: dict[str, tuple[Picture, ...]] = {}
+    without: dict[str, None] = {}
     for split, images in named.items():
         pictures = []
         if labels.format == "voc":
             problems += without_annotation(root, images)
         for each in images:
-            if labels.format == "voc" and not (root / each.mask).is_file():
+            table = shared.get(each.mask)
+            is_there = (root / each.mask).is_file() if table is None else each.name in table.rows
+            if not is_there and labels.format == "voc":
                 continue  # It has been told.
+            if not is_there:
+                without[each.name] = None
             with collected(problems):
                 header = read_header(root / each.name)
-                if labels.format in PER_IMAGE:
+                if table is None:
                     rows = _own_rows(root, each, header, labels)
                 else:
-                    rows = shared[each.mask].rows.get(each.name, [])
+                    rows = table.rows.get(each.name, [])
                 boxes, found = mended(rows, header.height, header.width)
                 faults += found
                 stamp = Stamp.of(root / each.name)
@@ -168,7 +174,7 @@ def read_pictures(
         problems += size_problems(root / file, table.sizes, stored[file])
     if problems:
         raise DataError(told_once(problems))
-    return splits, faults
+    return splits, faults, without
 
 
 def class_boxes(pictures: Sequence[Picture], classes: int) -> list[float]:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from runner.data.boxes import Fault, FaultKind, Picture
 from runner.data.boxes_letterbox import Letterbox
 from runner.data.files import collected
-from runner.data.pairs import Named
 from runner.data.perceptual import image_thumbnail, looks
 from runner.errors import Problem
 from runner.statistics import Level, Remark
@@ -115,24 +114,23 @@ def inventory(
     return Inventory("boxes", items, tuple(remarks))
 
 
-def unannotated(root: Path, images: Collection[Named]) -> list[Remark]:
-    """Return a remark where images have no annotation file, which makes them show no object.
+def unannotated(without: Collection[str], images: int) -> list[Remark]:
+    """Return a remark where images have no annotation, which makes them show no object.
 
     Args:
-        root: the folder.
+        without: names of images without a file of their own, or that the file of all leaves out.
         images: of all splits.
     """
-    without = sorted(each.name for each in images if not (root / each.mask).exists())
     if not without:
         return []
     message = (
-        f"{len(without):,} of {len(images):,} images have no annotation: the file does not exist, "
-        "which by YOLO's convention means that they show no object; add it where they do, or "
-        "correct data.params.annotations"
+        f"{len(without):,} of {images:,} images have no annotation and are taken to show no "
+        "object: their file does not exist, or the file of all does not name them; add what they "
+        "show, or correct data.params.annotations"
     )
-    is_usual = len(without) < len(images) / 2
+    is_usual = len(without) < images / 2
     level: Level = "note" if is_usual else "warning"
-    places = without[:_NAMED]
+    places = sorted(without)[:_NAMED]
     return [
         Remark(
             kind="no_annotation", level=level, message=message, places=places, count=len(without)

@@ -152,6 +152,24 @@ def test_images_without_a_yolo_file_are_told(tmp_path, caplog):
     assert (remark.level, remark.count) == ("warning", 3), "half of them: most likely a wrong path"
 
 
+@pytest.mark.parametrize("kind", ["csv", "coco"])
+def test_images_that_the_file_of_all_does_not_name_are_told(tmp_path, kind):
+    annotations = write_format(tmp_path / "data", kind)
+    assert opened(tmp_path / "data", kind, annotations).inventory.remarks == ()
+    image = np.full((HEIGHT, WIDTH, 3), 99, np.uint8)
+    cv2.imwrite(str(tmp_path / "data/train/new.png"), image)
+    [remark] = opened(tmp_path / "data", kind, annotations).inventory.remarks
+    assert (remark.kind, remark.places) == ("no_annotation", ["train/new.png"])
+    # An image that stands there without a box is one without an object, and is said to be.
+    if kind == "csv":
+        edit(tmp_path / "data/train/annotations.csv", lambda text: text + "new.png,,,,,,p\n")
+    else:
+        content = json.loads((tmp_path / "data/train.json").read_text())
+        content["images"].append({"id": 77, "file_name": "new.png"})
+        (tmp_path / "data/train.json").write_text(json.dumps(content))
+    assert opened(tmp_path / "data", kind, annotations).inventory.remarks == ()
+
+
 @pytest.mark.parametrize("kind", ["yolo", "voc"])
 def test_an_annotation_of_no_image_is_named(tmp_path, kind):
     annotations = write_format(tmp_path / "data", kind)
