@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.data.cache import Stamp
+
+LOG = logging.getLogger(__name__)
+
+SHOWN = 5
+"""Faults that are told one by one."""
 
 FaultKind = Literal["degenerate", "outside", "duplicate"]
 
@@ -75,6 +82,28 @@ class Picture:
     boxes: NDArray[np.float64]
 
 
+def is_degenerate(corners: Sequence[float]) -> bool:
+    """Whether a box, x1, y1, x2, y2 in pixels, is a pixel or less wide or high."""
+    x1, y1, x2, y2 = corners
+    return x2 - x1 <= SMALLEST_PX or y2 - y1 <= SMALLEST_PX
+
+
+def written(corners: Sequence[float]) -> str:
+    """Return a box as text."""
+    return ", ".join(f"{value:g}" for value in corners)
+
+
+def tell(faults: Sequence[Fault]) -> None:
+    """Log how many faults of each kind there are, and the first of them."""
+    if not faults:
+        return
+    counts = Counter(each.kind for each in faults)
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    first = "\n".join(f"  {each}" for each in faults[:SHOWN])
+    more = f"\n  and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    LOG.info("faulty boxes: %s\n%s%s", told, first, more)
+
+
 def mended(rows: Sequence[Row], height: int, width: int) -> tuple[NDArray[np.float64], list[Fault]]:
     """Return an image's boxes as they can be trained on, and what was wrong with the others.
 
@@ -90,8 +119,8 @@ def mended(rows: Sequence[Row], height: int, width: int) -> tuple[NDArray[np.flo
     for row in rows:
         given = np.asarray(row.corners, np.float64)
         inside = given.clip(0, limits)
-        text = ", ".join(f"{value:g}" for value in row.corners)
-        if ((given[2:] - given[:2]) <= SMALLEST_PX).any():
+        text = written(row.corners)
+        if is_degenerate(row.corners):
             message = f"the box {text} is a pixel or less wide or high"
             faults.append(Fault("degenerate", row.place, message, "it is left out"))
             continue

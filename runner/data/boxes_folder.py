@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import isfile
@@ -14,11 +14,12 @@ from typing import Literal
 import numpy as np
 
 from runner.contracts import Data, DataSpec, Measured, Transform
-from runner.data.boxes import Fault, Picture, Row, mended
+from runner.data.boxes import SHOWN, Fault, Picture, Row, mended, tell
 from runner.data.boxes_formats import (
     PER_IMAGE,
     BoxFormat,
     Columns,
+    Table,
     read_coco,
     read_csv,
     read_voc,
@@ -26,16 +27,18 @@ from runner.data.boxes_formats import (
     told_once,
 )
 from runner.data.boxes_split import BoxSplit, BoxView
-from runner.data.boxes_survey import inventory
+from runner.data.boxes_survey import fault_remarks, inventory, unannotated
 from runner.data.cache import Stamp
 from runner.data.files import Header, collected, problem, read_header
 from runner.data.pairs import SPLIT, STEM, Layout, Named
 from runner.data.splits import Folders, SplitRule, assign, find_leaks
+from runner.data.stated_sizes import Size, size_problems
+from runner.data.strays import strays, without_annotation
+from runner.data.written_names import ImageNames, Spellings, both
 from runner.errors import DataError, Problem, RecipeError
+from runner.statistics import Remark
 
 LOG = logging.getLogger(__name__)
-SHOWN = 5
-"""Faults that are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,20 @@ def open_boxes(
     problems: list[Problem] = []
     splits: dict[str, tuple[Picture, ...]] = {}
     faults: list[Fault] = []
+    layout = Layout(images, labels.annotations)
+    remarks: list[Remark] = []
     with collected(problems):
-        named = assign(root, Layout(images, labels.annotations), rule)
-        splits, faults = read_pictures(root, named, labels)
-        _tell(faults)
+        named = assign(root, layout, rule)
+        if labels.format in PER_IMAGE:
+            problems += strays(root, layout, rule)
+        splits, faults, without = read_pictures(root, named, labels)
+        remarks = unannotated(without, len({one.name for each in named.values() for one in each}))
+        tell(faults)
+        for each in remarks:
+            LOG.info("%s", "\n  ".join((each.message, *each.places[:SHOWN])))
         if faulty == "refuse":
             cure = "mend it, or set data.params.faulty: mend"
-            problems += [Problem(each.place, "", f"{each.message}; {cure}") for each in faults]
+            problems += [Problem(one.place, "", f"{one.message}; {cure}") for one in faults]
     if splits and not allow_leak:
         problems += find_leaks(splits)
     if splits and not any(len(picture.boxes) for picture in splits["train"]):
@@ -109,46 +119,62 @@ def open_boxes(
         split: BoxSplit(spec, pictures, view, tuple(transforms) if split == "train" else ())
         for split, pictures in splits.items()
     }
-    known = inventory(splits, len(labels.classes), view.size, faults)
+    remarks += fault_remarks(faults)
+    known = inventory(splits, len(labels.classes), view.size, remarks)
     return Data(spec, opened, _fingerprint(splits, labels.classes), known)
 
 
 def read_pictures(
     root: Path, named: Mapping[str, Sequence[Named]], labels: BoxLabels
-) -> tuple[dict[str, tuple[Picture, ...]], list[Fault]]:
-    """Return each split's images with their boxes, and what is wrong with single boxes.
+) -> tuple[dict[str, tuple[Picture, ...]], list[Fault], dict[str, None]]:
+    """Return each split's images with their boxes, what is wrong with boxes, and what has no file.
+
+    What has no file of its own, or does not stand in the file of all, shows no object.
 
     Raises: DataError: all files that are missing, damaged or say what cannot be.
     """
     problems: list[Problem] = []
     faults: list[Fault] = []
-    shared: dict[str, dict[str, list[Row]]] = {}
+    shared: dict[str, Table] = {}
+    stored: dict[str, dict[str, Size]] = defaultdict(dict)
     if labels.format not in PER_IMAGE:
         known = [each for images in named.values() for each in images]
         for file in dict.fromkeys(each.mask for each in known):
             with collected(problems):
-                shared[file] = _shared_rows(root, file, labels, known)
+                shared[file] = _shared_table(root, file, labels, known)
         if problems:
             raise DataError(told_once(problems))
     splits: dict[str, tuple[Picture, ...]] = {}
+    without: dict[str, None] = {}
     for split, images in named.items():
         pictures = []
+        if labels.format == "voc":
+            problems += without_annotation(root, images)
         for each in images:
+            table = shared.get(each.mask)
+            is_there = (root / each.mask).is_file() if table is None else each.name in table.rows
+            if not is_there and labels.format == "voc":
+                continue  # It has been told.
+            if not is_there:
+                without[each.name] = None
             with collected(problems):
                 header = read_header(root / each.name)
-                if labels.format in PER_IMAGE:
+                if table is None:
                     rows = _own_rows(root, each, header, labels)
                 else:
-                    rows = shared[each.mask].get(each.name, [])
+                    rows = table.rows.get(each.name, [])
                 boxes, found = mended(rows, header.height, header.width)
                 faults += found
                 stamp = Stamp.of(root / each.name)
                 size = header.height, header.width
+                stored[each.mask][each.name] = size
                 pictures.append(Picture(each.name, each.identity, stamp, *size, boxes))
         splits[split] = tuple(pictures)
+    for file, table in shared.items():
+        problems += size_problems(root / file, table.sizes, stored[file])
     if problems:
         raise DataError(told_once(problems))
-    return splits, faults
+    return splits, faults, without
 
 
 def class_boxes(pictures: Sequence[Picture], classes: int) -> list[float]:
@@ -165,10 +191,8 @@ def _own_rows(root: Path, image: Named, header: Header, labels: BoxLabels) -> li
     return read_voc(path, header, labels.classes)
 
 
-def _shared_rows(
-    root: Path, file: str, labels: BoxLabels, known: Sequence[Named]
-) -> dict[str, list[Row]]:
-    """Return a file's boxes by the images' names from the root.
+def _shared_table(root: Path, file: str, labels: BoxLabels, known: Sequence[Named]) -> Table:
+    """Return what a file says by the images' names from the root.
 
     Raises: DataError: the file names images that are not there.
     """
@@ -177,23 +201,24 @@ def _shared_rows(
         found = read_coco(path, labels.classes)
     else:
         found = read_csv(path, labels.columns, labels.classes)
-    mine = dict.fromkeys(each.name for each in known if each.mask == file)
-    ends: dict[str, set[str]] = {}
-    for name in mine:
-        parts = PurePosixPath(name).parts
-        for first in range(len(parts)):
-            ends.setdefault("/".join(parts[first:]), set()).add(name)
+    mine = [each.name for each in known if each.mask == file]
+    images, spellings = ImageNames(root, mine), Spellings()
     folders = {PurePosixPath(name).parent for name in mine} | {PurePosixPath(file).parent}
-    rows: dict[str, list[Row]] = {}
+    table = Table()
     problems: list[Problem] = []
-    for written, boxes in found.items():
-        path_written = str(PurePosixPath(written))
-        names = {path_written} if path_written in mine else ends.get(path_written, set())
+    for written, boxes in found.rows.items():
+        meant = images.meant_by(written)
         place = boxes[0].place if boxes else str(path)
-        if len(names) == 1:
-            rows.setdefault(min(names), []).extend(boxes)
-        elif names:
-            message = f"{written!r} is the name of {len(names)} images; write paths from the root"
+        if other := spellings.other(written, meant):
+            problems.append(Problem(place, "", both(other, written, meant)))
+        elif len(meant.images) == 1:
+            [name] = meant.images
+            table.rows.setdefault(name, []).extend(boxes)
+            if written in found.sizes:
+                table.sizes[name] = found.sizes[written]
+        elif meant.images:
+            count = len(meant.images)
+            message = f"{written!r} is the name of {count} images; write paths from the root"
             problems.append(Problem(place, "", message))
         # An image that lies there and is in no split of the recipe is none of our business;
         # of a name too long for a file os.path says so without an error.
@@ -202,7 +227,7 @@ def _shared_rows(
             problems.append(Problem(place, "", message))
     if problems:
         raise DataError(problems)
-    return rows
+    return table
 
 
 def _check(images: str, labels: BoxLabels, rule: SplitRule) -> None:
@@ -230,16 +255,6 @@ def _check(images: str, labels: BoxLabels, rule: SplitRule) -> None:
         wrong("columns", f"{labels.format} has no columns; remove this key")
     if problems:
         raise RecipeError(problems)
-
-
-def _tell(faults: Sequence[Fault]) -> None:
-    if not faults:
-        return
-    counts = Counter(each.kind for each in faults)
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    first = "\n".join(f"  {each}" for each in faults[:SHOWN])
-    more = f"\n  and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-    LOG.info("faulty boxes: %s\n%s%s", told, first, more)
 
 
 def _fingerprint(splits: Mapping[str, Sequence[Picture]], classes: Sequence[str]) -> str:

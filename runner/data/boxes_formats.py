@@ -9,12 +9,13 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from runner.data.boxes import Row
 from runner.data.files import Header, problem
+from runner.data.stated_sizes import Size, coco_sizes
 from runner.errors import DataError, Problem
 from runner.registry import suggestion
 
@@ -39,6 +40,19 @@ class Columns:
     x2: str = "x2"
     y2: str = "y2"
     kind: str = "class"
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file says of many images, by what it calls them.
+
+    Attributes:
+        rows: the boxes.
+        sizes: of the images, where it states them.
+    """
+
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    sizes: dict[str, Size] = field(default_factory=dict)
 
 
 def told_once(problems: Sequence[Problem]) -> list[Problem]:
@@ -138,7 +152,7 @@ def read_voc(path: Path, header: Header, classes: Sequence[str]) -> list[Row]:
     return rows
 
 
-def read_coco(path: Path, classes: Sequence[str]) -> dict[str, list[Row]]:
+def read_coco(path: Path, classes: Sequence[str]) -> Table:
     """Return the boxes of a COCO file by its images' ``file_name``; crowds are left out.
 
     Raises: DataError: it is no such file, or an annotation names an image or class that is
@@ -149,6 +163,7 @@ def read_coco(path: Path, classes: Sequence[str]) -> dict[str, list[Row]]:
         images = {each["id"]: str(each["file_name"]) for each in content["images"]}
         names = {each["id"]: str(each["name"]) for each in content["categories"]}
         annotations = list(content["annotations"])
+        sizes = coco_sizes(content["images"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         message = (
             f"is no COCO file with images, categories and annotations ({error!r}); "
@@ -172,10 +187,10 @@ def read_coco(path: Path, classes: Sequence[str]) -> dict[str, list[Row]]:
             found[images[each["image_id"]]].append(row)
     if problems:
         raise DataError(problems)
-    return found
+    return Table(found, sizes)
 
 
-def read_csv(path: Path, columns: Columns, classes: Sequence[str]) -> dict[str, list[Row]]:
+def read_csv(path: Path, columns: Columns, classes: Sequence[str]) -> Table:
     """Return the boxes of a CSV file with a header, by image.
 
     A row whose corners are empty names an image without boxes.
@@ -216,7 +231,7 @@ def read_csv(path: Path, columns: Columns, classes: Sequence[str]) -> dict[str, 
             boxes.append(Row(place, (x1, y1, x2, y2), list(classes).index(values[5])))
     if problems:
         raise DataError(problems)
-    return found
+    return Table(found)
 
 
 def _lines(

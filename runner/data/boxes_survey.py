@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -17,13 +17,13 @@ from runner.data.boxes_letterbox import Letterbox
 from runner.data.files import collected
 from runner.data.perceptual import image_thumbnail, looks
 from runner.errors import Problem
-from runner.statistics import Remark
+from runner.statistics import Level, Remark
 from runner.surveys import Inventory, Survey
 
 _NAMED = 20
 """Faulty boxes of each kind that are named in a remark."""
 
-_DONE = {
+DONE: Mapping[str, tuple[str, str]] = {
     "degenerate": ("a pixel or less wide or high, and left out",) * 2,
     "outside": (
         "beyond its image, and cut off or left out",
@@ -31,7 +31,7 @@ _DONE = {
     ),
     "duplicate": ("there twice, and left out once", "there twice, and one of each left out"),
 }
-"""What is the matter with one such box, and with several."""
+"""What one box of each kind of fault is, and what several are, and what is done about it."""
 
 
 @dataclass(frozen=True)
@@ -101,18 +101,56 @@ def inventory(
     splits: Mapping[str, Sequence[Picture]],
     classes: int,
     size: tuple[int, int],
-    faults: Sequence[Fault],
+    remarks: Sequence[Remark],
 ) -> Inventory:
-    """Return the items of a data set of images with boxes, and what was wrong with boxes."""
+    """Return the items of a data set of images with boxes.
+
+    Args:
+        splits: the images.
+        classes: of the data set.
+        size: height and width of a sample.
+        remarks: on what reading them has found.
+    """
     items = {
         split: tuple(BoxedImage(picture, classes, size) for picture in pictures)
         for split, pictures in splits.items()
     }
-    return Inventory("boxes", items, tuple(fault_remarks(faults)))
+    return Inventory("boxes", items, tuple(remarks))
 
 
-def fault_remarks(faults: Sequence[Fault]) -> list[Remark]:
-    """Return one remark for each kind of fault, the first boxes named."""
+def unannotated(without: Collection[str], images: int) -> list[Remark]:
+    """Return a remark where images have no annotation, which makes them show no object.
+
+    Args:
+        without: names of images without a file of their own, or that the file of all leaves out.
+        images: of all splits.
+    """
+    if not without:
+        return []
+    message = (
+        f"{len(without):,} of {images:,} images have no annotation and are taken to show no "
+        "object: their file does not exist, or the file of all does not name them; add what they "
+        "show, or correct data.params.annotations"
+    )
+    is_usual = len(without) < images / 2
+    level: Level = "note" if is_usual else "warning"
+    places = sorted(without)[:_NAMED]
+    return [
+        Remark(
+            kind="no_annotation", level=level, message=message, places=places, count=len(without)
+        )
+    ]
+
+
+def fault_remarks(
+    faults: Sequence[Fault], done: Mapping[str, tuple[str, str]] = DONE
+) -> list[Remark]:
+    """Return one remark for each kind of fault, the first boxes named.
+
+    Args:
+        faults: of the boxes of a data set.
+        done: what one box of each kind is, and what several are, and what is done about it.
+    """
     by_kind: dict[str, list[Fault]] = defaultdict(list)
     for fault in faults:
         by_kind[fault.kind].append(fault)
@@ -120,7 +158,7 @@ def fault_remarks(faults: Sequence[Fault]) -> list[Remark]:
         Remark(
             kind=f"{kind}_boxes",
             level="note",
-            message=f"{_told(kind, len(by_kind[kind]))}; mend the annotations",
+            message=f"{_told(len(by_kind[kind]), done[kind])}; mend the annotations",
             places=[str(fault) for fault in by_kind[kind][:_NAMED]],
             count=len(by_kind[kind]),
         )
@@ -129,6 +167,6 @@ def fault_remarks(faults: Sequence[Fault]) -> list[Remark]:
     ]
 
 
-def _told(kind: FaultKind, count: int) -> str:
-    one, several = _DONE[kind]
+def _told(count: int, done: tuple[str, str]) -> str:
+    one, several = done
     return f"{number_of(count, 'boxes')} {f'is {one}' if count == 1 else f'are {several}'}"

@@ -39,11 +39,14 @@ class Header:
     Attributes:
         height, width: in pixels, as stored: no EXIF orientation is applied, for masks have none.
         mode: Pillow's: ``L`` grey, ``P`` palette, ``RGB``, ``I;16`` ...
+        palette: colours of a palette image as red·2^16 + green·2^8 + blue; empty where the header
+            does not say.
     """
 
     height: int
     width: int
     mode: str
+    palette: tuple[int, ...] = ()
 
 
 def problem(path: Path, message: str) -> Problem:
@@ -66,7 +69,26 @@ def read_header(path: Path) -> Header:
     Raises: DataError: it is missing, no image, or larger than ``MAX_PIXELS``.
     """
     with _opened(path) as image:
-        return Header(image.height, image.width, image.mode)
+        return Header(image.height, image.width, image.mode, _palette(image))
+
+
+def is_jpeg(path: Path) -> bool:
+    """Whether an image file is a JPEG, whatever it is called.
+
+    Raises: DataError: it is missing, or no image.
+    """
+    with _opened(path) as image:
+        return image.format in ("JPEG", "MPO")
+
+
+def _palette(image: Image.Image) -> tuple[int, ...]:
+    """Return the colours of a palette, of which nothing need be decoded; empty where it must."""
+    if image.mode != "P" or image.palette is None:
+        return ()
+    kind, colours = image.palette.getdata()
+    if kind != "RGB":
+        return ()
+    return tuple(int.from_bytes(colours[at : at + 3]) for at in range(0, len(colours) - 2, 3))
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

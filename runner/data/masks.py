@@ -9,18 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.counting import number_of
 from runner.data.classes import ClassMap
-from runner.data.files import problem, read_header, read_with_pillow
-from runner.errors import DataError, Problem
+from runner.data.files import Header, problem, read_header, read_with_pillow
+from runner.data.unmapped import Words, unmapped_problems
+from runner.errors import DataError
 
 BLOCK_PIXELS = 1 << 20
 """Pixels handled at once, which bounds the memory that a large mask takes on its way."""
 
-REPORTED_VALUES = 20
-"""Unmapped values of one mask that are named; a mask saved as JPEG has thousands."""
+_WORDS = Words(
+    unit="pixels",
+    files="masks",
+    wrong="is not mapped",
+    cure="add it to data.params.mapping (target_id 255 ignores it), or to data.params.classes "
+    "written as {name: [ids or colours], ignore: [...]}",
+    others="unmapped values",
+    doubt="is that a lossy file?",
+)
 
-_INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+_GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L")
+_INDEX_MODES = (*_GREY_MODES, "P")
 
 
 def read_mask(path: Path, classes: ClassMap) -> NDArray[np.uint8]:
@@ -30,7 +38,7 @@ def read_mask(path: Path, classes: ClassMap) -> NDArray[np.uint8]:
     """
     indices, unmapped = _decoded(path, classes)
     if unmapped:
-        raise DataError(_unmapped_problems(path, classes, unmapped))
+        raise DataError(unmapped_problems(path, unmapped, classes.describe, _WORDS))
     return indices
 
 
@@ -43,28 +51,59 @@ def unmapped_pixels(path: Path, classes: ClassMap) -> dict[str, int]:
     return {classes.describe(value): count for value, count in unmapped.items()}
 
 
-def require_index_mode(path: Path, mode: str) -> None:
+def require_ids(path: Path, header: Header) -> None:
     """Raise a DataError where a mask is stored as colours and ids are expected.
 
     Args:
         path: of the mask.
-        mode: Pillow's, of its header.
+        header: of that file.
     """
-    if mode not in _INDEX_MODES:
+    if header.mode not in _INDEX_MODES:
         message = (
-            f"has colours (mode {mode}) where ids are expected; "
-            "write mask_format: rgb and a mapping with the columns r, g, b"
+            f"has colours (mode {header.mode}) where ids are expected; save it with ids, or, where "
+            "all masks have colours, write mask_format: rgb and a mapping with the columns r, g, b"
         )
         raise DataError(problem(path, message))
 
 
+def require_colours(path: Path, header: Header, classes: ClassMap) -> None:
+    """Raise a DataError where a mask is stored as ids and colours are expected.
+
+    What encoders make of colours is let be: greys where black and white are mapped, and a palette
+    with mapped colours.
+
+    Args:
+        path: of the mask.
+        header: of that file.
+        classes: the colours that are mapped.
+    """
+    kind = ""
+    if header.mode in (*_GREY_MODES, "LA") and sum(map(_is_grey, classes.sources)) < 2:
+        kind = f"mode {header.mode}"
+    # Black is in every palette.
+    elif header.palette and not {*header.palette} & {*classes.sources} - {0}:
+        kind = "a palette without any of the mapped colours"
+    if kind:
+        message = (
+            f"has ids ({kind}) where colours are expected; save it with the colours of the "
+            "mapping, or, where all masks have ids, write mask_format: index and map source_id"
+        )
+        raise DataError(problem(path, message))
+
+
+def _is_grey(colour: int) -> bool:
+    return colour >> 16 == colour >> 8 & 255 == colour & 255
+
+
 def _decoded(path: Path, classes: ClassMap) -> tuple[NDArray[np.uint8], dict[int, int]]:
     """Return (H, W) class indices, and the pixels of each source that is not mapped."""
+    header = read_header(path)
     if classes.format == "rgb":
+        require_colours(path, header, classes)
         colours = read_with_pillow(path, "RGB")
         values = colours.reshape(-1, 3)
     else:
-        require_index_mode(path, read_header(path).mode)
+        require_ids(path, header)
         colours = read_with_pillow(path)
         values = colours.reshape(-1, 1)
     indices = np.empty(len(values), np.uint8)
@@ -109,24 +148,3 @@ def _places(
     sources = np.asarray(classes.sources, np.int64)
     places = np.searchsorted(sources, packed).clip(max=len(sources) - 1)
     return places, sources[places] == packed
-
-
-def _unmapped_problems(path: Path, classes: ClassMap, unmapped: dict[int, int]) -> list[Problem]:
-    largest = sorted(unmapped, key=lambda value: (-unmapped[value], value))
-    problems = [
-        problem(
-            path,
-            f"{classes.describe(value)} on {number_of(unmapped[value], 'pixels', ',')} is not "
-            "mapped; add it to the mapping (target_id 255 ignores it)",
-        )
-        for value in largest[:REPORTED_VALUES]
-    ]
-    if len(largest) > REPORTED_VALUES:
-        rest = largest[REPORTED_VALUES:]
-        pixels = sum(unmapped[value] for value in rest)
-        message = (
-            f"{number_of(len(rest), 'more unmapped values', ',')} on "
-            f"{number_of(pixels, 'pixels', ',')}; is it a lossy file?"
-        )
-        problems.append(problem(path, message))
-    return problems

@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from runner.data.cache import Stamp
-from runner.data.classes import MaskFormat
+from runner.data.classes import ClassMap, MaskFormat
+from runner.data.companions import lacking
 from runner.data.files import Header, collected, problem, read_header
-from runner.data.masks import require_index_mode
+from runner.data.masks import require_colours, require_ids
 from runner.errors import DataError, Problem, RecipeError
 
 SPLIT = "{split}"
 STEM = "{stem}"
+
+_FOLDERS = 8
+"""Folders that are named where one is not there."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +126,17 @@ def find_images(root: Path, layout: Layout, split_folder: str = "") -> list[Name
                 identity = identity.replace("*", star, 1)
             found.append(Named(name, str(PurePosixPath(identity).with_suffix("")), mask))
     if not found:
-        raise DataError(problem(root, _no_match(root, pattern)))
+        raise DataError(problem(root, _no_match(root, pattern, layout.has_split)))
     return found
 
 
-def _no_match(root: Path, pattern: str) -> str:
+def _no_match(root: Path, pattern: str, has_split: bool) -> str:
     folder = root / str(PurePosixPath(pattern).parent)
     if "*" in str(PurePosixPath(pattern).parent) or not folder.is_dir():
-        return f"no image matches {pattern!r}; correct data.params.images or data.params.root"
+        keys = ["data.params.images", "data.params.root"]
+        keys += ["data.params.splits.folders"] if has_split else []
+        cure = f"correct {', '.join(keys[:-1])} or {keys[-1]}"
+        return f"no image matches {pattern!r}{_lacking(root, pattern)}; {cure}"
     suffixes = Counter(each.suffix for each in folder.iterdir() if each.is_file())
     held = (
         ", ".join(f"{count} *{suffix}" for suffix, count in suffixes.most_common(4)) or "no files"
@@ -137,10 +144,26 @@ def _no_match(root: Path, pattern: str) -> str:
     return f"no image matches {pattern!r} (that folder holds {held}); correct data.params.images"
 
 
+def _lacking(root: Path, pattern: str) -> str:
+    """Return the first folder of a pattern that is not there, and those that are."""
+    above = root
+    for name in PurePosixPath(pattern).parent.parts:
+        if "*" in name:
+            break
+        if not (above / name).is_dir():
+            held = sorted(each.name for each in above.glob("[!.]*/"))
+            shown = ", ".join(held[:_FOLDERS]) + (", ..." if len(held) > _FOLDERS else "")
+            where = "the root" if above == root else above.relative_to(root).as_posix()
+            return f" ({where} has no folder {name}; {f'it has {shown}' if held else 'nor any'})"
+        above /= name
+    return ""
+
+
 def measure(
     root: Path,
     images: Sequence[Named],
     mask_format: MaskFormat | None = None,
+    classes: ClassMap | None = None,
     is_labelled: bool = True,
 ) -> list[Pair]:
     """Return the pairs with their sizes, read from the files' headers.
@@ -149,19 +172,21 @@ def measure(
         root: the folder.
         images: by name.
         mask_format: whether masks hold ids or colours; not looked at where None.
+        classes: the colours that are mapped; masks of ids among them are not sought where None.
         is_labelled: whether the masks may be trained on; one may be missing where not.
     Raises: DataError: all images without mask, files that cannot be read, sizes that differ,
-        masks of colours where ids are expected.
+        masks of colours where ids are expected, or of ids where colours are.
     """
     pairs: list[Pair] = []
     problems: list[Problem] = []
+    if is_labelled:
+        both = [(each.name, each.mask) for each in images]
+        problems += lacking(root, both, "mask", ", or remove the image", "data.params.masks")
     for each in images:
         image, mask = root / each.name, root / each.mask
         has_mask = mask.is_file()
         if is_labelled and not has_mask:
-            message = f"has no mask: {each.mask} does not exist; add it, or remove the image"
-            problems.append(problem(image, message))
-            continue
+            continue  # It has been told.
         headers: list[Header] = []
         files = (image, mask) if has_mask else (image,)
         for path in files:
@@ -172,7 +197,10 @@ def measure(
         of_image, of_mask = headers[0], headers[-1]
         if has_mask and mask_format == "index":
             with collected(problems):
-                require_index_mode(mask, of_mask.mode)
+                require_ids(mask, of_mask)
+        elif has_mask and mask_format == "rgb" and classes is not None:
+            with collected(problems):
+                require_colours(mask, of_mask, classes)
         if (of_image.height, of_image.width) != (of_mask.height, of_mask.width):
             message = (
                 f"is {of_image.width}x{of_image.height} pixels, its mask {each.mask} "

@@ -73,9 +73,10 @@ def open_partly_labelled(
         streams = assign_streams(root, layout, rule, choice)
         for split, images in streams.labelled.items():
             with collected(problems):
-                splits[split] = tuple(measure(root, images, labels.format))
+                splits[split] = tuple(measure(root, images, labels.format, classes))
         with collected(problems):
-            unlabelled = tuple(measure(root, streams.unlabelled, labels.format, is_labelled=False))
+            names = streams.unlabelled
+            unlabelled = tuple(measure(root, names, labels.format, classes, is_labelled=False))
     if streams is not None:
         problems += _leaks(root, splits, unlabelled, streams.sources, allowed)
     trained = (*splits.get("train", ()), *unlabelled)

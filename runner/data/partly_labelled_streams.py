@@ -138,7 +138,7 @@ def _told_apart(root: Path, images: Sequence[Named], choice: Choice) -> tuple[se
     for kind, file in (("labelled", choice.labelled), ("unlabelled", choice.unlabelled)):
         if file is not None:
             with collected(problems):
-                members = listed(root / file, images, f"{LABELS}.{kind}")
+                members = listed(root, file, images, f"{LABELS}.{kind}")
                 named[kind] = {each.name for each in members}
     if problems:
         raise DataError(problems)

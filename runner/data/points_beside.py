@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 
-from runner.data.files import problem, read_with_pillow
+from runner.data.files import is_jpeg, problem, read_with_pillow
+from runner.data.points_boxes import Marked, fault_of
 from runner.data.points_canvas import Points
 from runner.data.points_tables import read_text
 from runner.errors import DataError, Problem
 
-Named = list[tuple[str, float, float]]
-"""Category, x and y of each object; dots have no category."""
-
 Size = tuple[int, int]
 
 
-def read_voc(path: Path, _: Size) -> Named:
+def read_voc(path: Path, size: Size) -> list[Marked]:
     """Return the centres of the boxes of a VOC file, with their names.
 
-    Raises: DataError: it is no XML, or a box lacks an edge.
+    Args:
+        path: of the file.
+        size: height and width of the image, which must be what the file says, if it does.
+    Raises: DataError: it is no XML, of another size, or a box lacks an edge.
     """
     text = read_text(path)
     # Entities can be nested to fill any memory, and no VOC file has them.
@@ -34,19 +35,29 @@ def read_voc(path: Path, _: Size) -> Named:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise DataError(problem(path, f"is no XML ({error}); replace or mend it")) from None
-    found: Named = []
-    for each in root.iter("object"):
+    stated = _numbers([root.findtext(f"size/{edge}", "") for edge in ("height", "width")])
+    if stated and all(stated) and stated != list(size):
+        message = (
+            f"is of an image of {stated[1]:g}x{stated[0]:g} pixels, but its image has "
+            f"{size[1]}x{size[0]}; give the one that belongs to the other"
+        )
+        raise DataError(problem(path, message))
+    found: list[Marked] = []
+    for number, each in enumerate(root.iter("object"), start=1):
         edges = [each.findtext(f"bndbox/{edge}", "") for edge in ("xmin", "ymin", "xmax", "ymax")]
         numbers = _numbers(edges)
         if numbers is None:
             message = f"a box's edges are {', '.join(edges)}; write four finite numbers"
             raise DataError(problem(path, message))
         x_min, y_min, x_max, y_max = numbers
-        found.append((each.findtext("name", ""), (x_min + x_max) / 2, (y_min + y_max) / 2))
+        # Pixels are counted from 1: a box with two equal corners has one.
+        fault = fault_of(f"{path}: object {number}", (x_min - 1, y_min - 1, x_max, y_max))
+        middle = (x_min + x_max) / 2, (y_min + y_max) / 2
+        found.append(Marked(each.findtext("name", ""), *middle, fault))
     return found
 
 
-def read_yolo(path: Path, size: Size) -> Named:
+def read_yolo(path: Path, size: Size) -> list[Marked]:
     """Return the centres of the boxes of a YOLO file, a line ``class x y width height`` each.
 
     Args:
@@ -54,7 +65,7 @@ def read_yolo(path: Path, size: Size) -> Named:
         size: height and width of the image, of which the lines give shares.
     Raises: DataError: a line is none; it is named.
     """
-    found: Named = []
+    found: list[Marked] = []
     problems: list[Problem] = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
@@ -65,20 +76,31 @@ def read_yolo(path: Path, size: Size) -> Named:
             message = f"{line.strip()!r} is no box; write: class x y width height"
             problems.append(Problem(f"{path}:{number}", "", message))
         else:
-            found.append((category, shares[0] * size[1], shares[1] * size[0]))
+            x, y = shares[0] * size[1], shares[1] * size[0]
+            right, down = shares[2] * size[1] / 2, shares[3] * size[0] / 2
+            corners = x - right, y - down, x + right, y + down
+            found.append(Marked(category, x, y, fault_of(f"{path}:{number}", corners)))
     if problems:
         raise DataError(problems)
     return found
 
 
-def read_dots(path: Path, size: Size) -> Named:
+def read_dots(path: Path, size: Size) -> list[Marked]:
     """Return the middle of each dot: connected pixels that are not black.
 
     Args:
         path: of an image, as large as the one whose objects it dots.
         size: height and width of that image.
-    Raises: DataError: it is no image, or of another size.
+    Raises: DataError: it is no image, of another size, or a JPEG: compression leaves specks around
+        each dot, and no threshold parts them from dots of a pixel, which it makes faint.
     """
+    if is_jpeg(path):
+        message = (
+            "is a JPEG, whose compression leaves specks around each dot that would be counted; "
+            "save the dots as PNG where they are drawn, or cut this one at half of the brightness "
+            "and save that as PNG"
+        )
+        raise DataError(problem(path, message))
     dots = read_with_pillow(path)
     if dots.shape[:2] != size:
         height, width = dots.shape[:2]
@@ -88,12 +110,12 @@ def read_dots(path: Path, size: Size) -> Named:
     is_dot = (dots[..., :3] != 0).any(-1) if dots.ndim == 3 else dots != 0
     _, _, _, middles = cv2.connectedComponentsWithStats(is_dot.astype(np.uint8), connectivity=8)
     # The first component is the ground; a pixel's middle is half a pixel behind its index.
-    return [("", float(x) + 0.5, float(y) + 0.5) for x, y in middles[1:]]
+    return [Marked("", float(x) + 0.5, float(y) + 0.5) for x, y in middles[1:]]
 
 
-def points_of(named: Named) -> Points:
+def points_of(marked: Sequence[Marked]) -> Points:
     """Return the points without their categories."""
-    return np.array([(x, y) for _, x, y in named], np.float64).reshape(-1, 2)
+    return np.array([(each.x, each.y) for each in marked], np.float64).reshape(-1, 2)
 
 
 def _numbers(texts: list[str]) -> list[float] | None:
@@ -104,7 +126,7 @@ def _numbers(texts: list[str]) -> list[float] | None:
     return values if all(map(math.isfinite, values)) else None
 
 
-READERS: Mapping[str, Callable[[Path, Size], Named]] = {
+READERS: Mapping[str, Callable[[Path, Size], list[Marked]]] = {
     "voc": read_voc,
     "yolo": read_yolo,
     "dots": read_dots,

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from runner.contracts import Data, Measured, Split
+from runner.data.boxes import tell
 from runner.data.files import problem
 from runner.data.pairs import SPLIT, STEM, Layout
 from runner.data.points import PointFixedSplit, PointTrainSplit, PointView, objects_of
@@ -63,11 +64,12 @@ def open_points(
     _check(images, annotations, rule)
     if not root.is_dir():
         raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
-    splits = match(root, Layout(images, annotations.path), annotations, rule)
+    splits, faults = match(root, Layout(images, annotations.path), annotations, rule)
     if not allow_leak:
         pairs = {split: [each.pair for each in members] for split, members in splits.items()}
         if leaks := find_leaks(pairs):
             raise DataError(leaks)
+    tell(faults)
     view.require_room([each for members in splits.values() for each in members])
     measured = Measured(
         {
@@ -84,7 +86,7 @@ def open_points(
         objects = tuple(len(each.points) for each in members)
         draws = fixed_draws(objects, looks.draws, looks.done_share, looks.counted)
         opened[split] = PointFixedSplit(view, members, draws)
-    return Data(view.spec, opened, _fingerprint(splits), inventory(splits))
+    return Data(view.spec, opened, _fingerprint(splits), inventory(splits, faults))
 
 
 def _done_share(images: Sequence[PointedImage]) -> list[float]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from runner.data import points_beside, points_tables
+from runner.data.boxes import Fault
 from runner.data.cache import Stamp
 from runner.data.files import collected, problem, read_header
-from runner.data.pairs import SPLIT, STEM, Layout, Named, Pair, find_images
+from runner.data.pairs import Layout, Named, Pair, find_images
 from runner.data.points_beside import points_of
 from runner.data.points_canvas import Points
-from runner.data.points_tables import check_categories, read_json
-from runner.data.splits import Folders, Lists, SplitRule, assign
+from runner.data.points_tables import Notes, check_categories, read_json
+from runner.data.splits import Lists, SplitRule, assign
+from runner.data.stated_sizes import size_problems
+from runner.data.strays import all_images, strays, without_annotation
+from runner.data.written_names import ImageNames, Spellings, both
 from runner.errors import DataError, Problem
 
 Format = Literal["fsc147", "csv", "json", "coco", "voc", "yolo", "dots"]
@@ -61,19 +65,20 @@ class Annotations:
 
 def match(
     root: Path, layout: Layout, annotations: Annotations, rule: SplitRule
-) -> dict[str, tuple[PointedImage, ...]]:
-    """Return the images of each split with their points.
+) -> tuple[dict[str, tuple[PointedImage, ...]], list[Fault]]:
+    """Return the images of each split with their points, and what is wrong with single boxes.
 
     Raises: DataError: everything that is wrong with images, annotations and lists.
     """
     splits = _assigned(root, layout, rule)
     every = list({each.name: each for images in splits.values() for each in images}.values())
     problems: list[Problem] = []
+    notes = Notes()
     if annotations.is_table:
-        found = _from_table(root, layout, rule, annotations, problems)
+        found = _from_table(root, layout, rule, annotations, problems, notes)
     else:
-        found = _from_files(root, every, annotations, problems)
-        problems += _stray(root, layout, rule, annotations)
+        found = _from_files(root, every, annotations, problems, notes)
+        problems += strays(root, layout, rule)
     pointed: dict[str, PointedImage] = {}
     empty: list[str] = []
     for each in every:
@@ -85,10 +90,15 @@ def match(
             continue
         with collected(problems):
             pointed[each.name] = _checked(root, each, points)
+    stored = {name: (each.pair.height, each.pair.width) for name, each in pointed.items()}
+    problems += size_problems(root / annotations.path, notes.sizes, stored)
     problems += _without_points(root, empty, annotations.categories)
     if problems:
         raise DataError(problems)
-    return {split: tuple(pointed[each.name] for each in all_) for split, all_ in splits.items()}
+    matched = {
+        split: tuple(pointed[each.name] for each in images) for split, images in splits.items()
+    }
+    return matched, [fault for each in every for fault in notes.faults.get(each.name, ())]
 
 
 def _without_points(
@@ -111,7 +121,8 @@ def _assigned(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Nam
         isinstance(rule, Lists) and any(file.endswith(".json") for file in rule.files.values())
     ):
         return assign(root, layout, rule)
-    by_name = _by_any_name(find_images(root, layout))
+    images = {each.name: each for each in find_images(root, layout)}
+    names = ImageNames(root, images)
     problems: list[Problem] = []
     splits: dict[str, list[Named]] = {}
     for split, file in rule.files.items():
@@ -122,9 +133,9 @@ def _assigned(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Nam
                 raise DataError(problem(root / file, message))
             splits[split] = []
             for name in map(str, lists[split]):
-                named = by_name.get(name, [])
+                named = names.meant_by(name).images
                 if len(named) == 1:
-                    splits[split].append(named[0])
+                    splits[split].append(images[named[0]])
                     continue
                 wrong = (
                     f"names {len(named)} images"
@@ -147,21 +158,29 @@ def _from_table(
     rule: SplitRule,
     annotations: Annotations,
     problems: list[Problem],
+    notes: Notes,
 ) -> dict[str, Points]:
     """Return the points by image of the folder; an annotation without image is a problem.
 
     Raises: DataError: the table cannot be read; no image is held against it then.
     """
     file = root / annotations.path
-    table = points_tables.READERS[annotations.format](file, annotations.categories)
-    by_name = _by_any_name(_all_images(root, layout, rule))
+    told = Notes()
+    table = points_tables.READERS[annotations.format](file, annotations.categories, told)
+    names = ImageNames(root, (each.name for each in all_images(root, layout, rule)))
+    spellings = Spellings()
     found: dict[str, Points] = {}
     written: dict[str, str] = {}
     for name, points in table.items():
-        images = by_name.get(name, [])
-        if len(images) == 1:
-            image = images[0].name
+        meant = names.meant_by(name)
+        if other := spellings.other(name, meant):
+            problems.append(problem(file, both(other, name, meant)))
+        elif len(meant.images) == 1:
+            [image] = meant.images
             first = written.setdefault(image, name)
+            notes.faults.setdefault(image, []).extend(told.faults.get(name, ()))
+            if name in told.sizes:
+                notes.sizes[image] = told.sizes[name]
             if first == name:
                 found[image] = points
             elif annotations.format == "csv":
@@ -169,8 +188,9 @@ def _from_table(
             else:
                 message = f"{first!r} and {name!r} are both {image}; put its points under one name"
                 problems.append(problem(file, message))
-        elif images:
-            message = f"{name!r} is the name of {len(images)} images; write the path from the root"
+        elif meant.images:
+            count = len(meant.images)
+            message = f"{name!r} is the name of {count} images; write the path from the root"
             problems.append(problem(file, message))
         elif len(points):
             message = (
@@ -182,61 +202,32 @@ def _from_table(
 
 
 def _from_files(
-    root: Path, images: Sequence[Named], annotations: Annotations, problems: list[Problem]
+    root: Path,
+    images: Sequence[Named],
+    annotations: Annotations,
+    problems: list[Problem],
+    notes: Notes,
 ) -> dict[str, Points]:
     read = points_beside.READERS[annotations.format]
     wanted = annotations.categories
     found: dict[str, Points] = {}
     seen: Counter[str] = Counter()
+    problems += without_annotation(root, images)
     for each in images:
         file = root / each.mask
         if not file.is_file():
-            message = f"has no annotation: {each.mask} does not exist; add it"
-            problems.append(problem(root / each.name, message))
-            continue
+            continue  # It has been told.
         with collected(problems):
             header = read_header(root / each.name)
-            named = read(file, (header.height, header.width))
-            seen.update(category for category, _, _ in named)
-            found[each.name] = points_of([n for n in named if wanted is None or n[0] in wanted])
+            marked = read(file, (header.height, header.width))
+            seen.update(one.category for one in marked)
+            counted = [one for one in marked if wanted is None or one.category in wanted]
+            found[each.name] = points_of(counted)
+            notes.faults[each.name] = [one.fault for one in counted if one.fault is not None]
     if wanted is not None and seen:
         with collected(problems):
             check_categories(root, wanted, list(seen))
     return found
-
-
-def _stray(root: Path, layout: Layout, rule: SplitRule, annotations: Annotations) -> list[Problem]:
-    """Return a problem for each annotation of an image that does not exist."""
-    used = {each.mask for each in _all_images(root, layout, rule)}
-    patterns = {
-        annotations.path.replace(STEM, "*").replace(SPLIT, folder) for folder in _folders(rule)
-    }
-    return [
-        problem(path, "annotates no image: there is none of this name; add it, or take this away")
-        for pattern in sorted(patterns)
-        for path in sorted(root.glob(pattern))
-        # YOLO's list of class names lies beside its labels.
-        if path.relative_to(root).as_posix() not in used and path.name != "classes.txt"
-    ]
-
-
-def _folders(rule: SplitRule) -> Sequence[str]:
-    return list(rule.names.values()) if isinstance(rule, Folders) else [""]
-
-
-def _all_images(root: Path, layout: Layout, rule: SplitRule) -> list[Named]:
-    """Return the images of all splits, and those that lists leave out."""
-    return [each for folder in _folders(rule) for each in find_images(root, layout, folder)]
-
-
-def _by_any_name(images: Sequence[Named]) -> dict[str, list[Named]]:
-    """Return images by their path, their path without suffix, their file name and its stem."""
-    found: dict[str, dict[str, Named]] = defaultdict(dict)
-    for image in images:
-        path = PurePosixPath(image.name)
-        for name in (image.name, str(path.with_suffix("")), path.name, path.stem):
-            found[name][image.name] = image
-    return {name: list(each.values()) for name, each in found.items()}
 
 
 def _checked(root: Path, image: Named, points: Points) -> PointedImage:

@@ -9,11 +9,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.data.boxes import Fault
+from runner.data.boxes_survey import fault_remarks
 from runner.data.files import collected
 from runner.data.perceptual import image_thumbnail, looks
 from runner.data.points_match import PointedImage
 from runner.errors import Problem
 from runner.surveys import Inventory, Survey
+
+_COUNTED = {
+    "degenerate": (
+        "a pixel or less wide or high, and its middle counts as an object",
+        "a pixel or less wide or high, and their middles count as objects",
+    )
+}
+"""What faulty boxes are, and what is done about it: a point needs no width."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,9 @@ class CountedImage:
         )
 
 
-def inventory(splits: Mapping[str, Sequence[PointedImage]]) -> Inventory:
-    """Return the items of a data set of images with points."""
+def inventory(
+    splits: Mapping[str, Sequence[PointedImage]], faults: Sequence[Fault] = ()
+) -> Inventory:
+    """Return the items of a data set of images with points, and what is wrong with boxes."""
     items = {split: tuple(map(CountedImage, images)) for split, images in splits.items()}
-    return Inventory("points", items)
+    return Inventory("points", items, tuple(fault_remarks(faults, _COUNTED)))

@@ -8,17 +8,35 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from runner.data.boxes import Fault
 from runner.data.files import problem
+from runner.data.points_boxes import fault_of
 from runner.data.points_canvas import Points
+from runner.data.stated_sizes import Size, coco_sizes
 from runner.errors import DataError, Problem
 
 Table = dict[str, Points]
 """Points by what the file calls their image."""
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What a file says of images besides their points, by what it calls them.
+
+    Attributes:
+        faults: what is wrong with single boxes.
+        sizes: of the images, where it states them.
+    """
+
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+    sizes: dict[str, Size] = field(default_factory=dict)
+
 
 Categories = Sequence[str] | None
 """Names of the boxes that count; all where None."""
@@ -73,12 +91,12 @@ def as_points(path: Path, name: str, rows: Any) -> Points:
     raise DataError(problem(path, message))
 
 
-def read_points_json(path: Path, _: Categories) -> Table:
+def read_points_json(path: Path, _: Categories, __: Notes) -> Table:
     """Return ``{image: [[x, y], ...]}``."""
     return _mapped(path, lambda entry: entry)
 
 
-def read_fsc147(path: Path, _: Categories) -> Table:
+def read_fsc147(path: Path, _: Categories, __: Notes) -> Table:
     """Return ``{image: {points: [[x, y], ...], ...}}``, as FSC-147 writes it."""
     return _mapped(path, lambda entry: entry.get("points") if isinstance(entry, dict) else None)
 
@@ -101,7 +119,7 @@ def _mapped(path: Path, pick: Callable[[Any], Any]) -> Table:
     return table
 
 
-def read_points_csv(path: Path, _: Categories) -> Table:
+def read_points_csv(path: Path, _: Categories, __: Notes) -> Table:
     """Return a CSV file with the columns ``file``, ``x`` and ``y``, a point a line."""
     reader = csv.DictReader(io.StringIO(read_text(path)))
     try:
@@ -127,14 +145,24 @@ def read_points_csv(path: Path, _: Categories) -> Table:
     return {name: np.array(points, np.float64) for name, points in rows.items()}
 
 
-def read_coco(path: Path, categories: Categories) -> Table:
-    """Return the centres of the boxes of a COCO file; crowds are left out."""
+def read_coco(path: Path, categories: Categories, notes: Notes) -> Table:
+    """Return the centres of the boxes of a COCO file; crowds are left out.
+
+    Args:
+        path: of the file.
+        categories: of the boxes that count.
+        notes: is added to.
+    """
     content = read_json(path)
     try:
         images = {image["id"]: str(image["file_name"]) for image in content["images"]}
         names = {each["id"]: str(each["name"]) for each in content.get("categories", ())}
-        boxes = [each for each in content["annotations"] if not each.get("iscrowd")]
-        found = [(each["image_id"], names.get(each["category_id"]), each["bbox"]) for each in boxes]
+        found = [
+            (each.get("id", number), each["image_id"], names.get(each["category_id"]), each["bbox"])
+            for number, each in enumerate(content["annotations"])
+            if not each.get("iscrowd")
+        ]
+        notes.sizes.update(coco_sizes(content["images"]))
     except (KeyError, TypeError, AttributeError) as error:
         message = f"is no COCO file: images, annotations or one of their keys is missing ({error})"
         raise DataError(problem(path, message)) from None
@@ -142,7 +170,7 @@ def read_coco(path: Path, categories: Categories) -> Table:
         check_categories(path, categories, [name for name in names.values() if name])
     rows: dict[str, list[tuple[float, float]]] = {name: [] for name in images.values()}
     problems: list[Problem] = []
-    for image, category, box in found:
+    for number, image, category, box in found:
         if not isinstance(image, Hashable) or image not in images:
             message = (
                 f"a box is of the image {str(image)[:60]}, which the file does not list; remove it"
@@ -154,6 +182,9 @@ def read_coco(path: Path, categories: Categories) -> Table:
         elif categories is None or category in categories:
             x, y, width, height = box
             rows[images[image]].append((x + width / 2, y + height / 2))
+            fault = fault_of(f"{path}: annotation {number}", (x, y, x + width, y + height))
+            if fault is not None:
+                notes.faults.setdefault(images[image], []).append(fault)
     if problems:
         raise DataError(problems)
     return {name: np.array(points, np.float64).reshape(-1, 2) for name, points in rows.items()}
@@ -187,7 +218,7 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-READERS: Mapping[str, Callable[[Path, Categories], Table]] = {
+READERS: Mapping[str, Callable[[Path, Categories, Notes], Table]] = {
     "fsc147": read_fsc147,
     "csv": read_points_csv,
     "json": read_points_json,

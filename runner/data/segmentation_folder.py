@@ -97,7 +97,7 @@ def open_folder(
     with collected(problems):
         for split, images in assign(root, layout, rule).items():
             with collected(problems):
-                splits[split] = tuple(measure(root, images, labels.format))
+                splits[split] = tuple(measure(root, images, labels.format, classes))
     if not allow_leak:
         problems += find_leaks(splits)
     problems += [each for pairs in splits.values() for each in uneven(root, pairs, view)]

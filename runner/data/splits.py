@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from runner.data.cache import Stamp
 from runner.data.files import collected, problem
 from runner.data.pairs import Layout, Named, find_images
+from runner.data.written_names import ImageNames
 from runner.errors import DataError, Problem
 
 
@@ -94,7 +95,7 @@ def assign(root: Path, layout: Layout, rule: SplitRule) -> dict[str, list[Named]
         else:
             for split, file in rule.files.items():
                 with collected(problems):
-                    splits[split] = listed(root / file, images, LISTS)
+                    splits[split] = listed(root, file, images, LISTS)
     for split, members in splits.items():
         if not members:
             message = f"the split {split!r} is empty; add images, or change data.params.splits"
@@ -144,32 +145,31 @@ def deal_groups(
     return {split: sorted(part, key=lambda each: each.name) for split, part in parts.items()}
 
 
-def listed(file: Path, images: Sequence[Named], key: str) -> list[Named]:
+def listed(root: Path, path: str, images: Sequence[Named], key: str) -> list[Named]:
     """Return the images that a list names by path, file name or stem, in order of name.
 
     Args:
-        file: text, an image a line.
+        root: the folder.
+        path: of the list in it: text, an image a line.
         images: that may be named.
         key: of the recipe, that names the file.
     Raises: DataError: the file cannot be read; a line names no image, several, or one again.
     """
+    file = root / path
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         message = f"the list cannot be read ({error}); correct {key}"
         raise DataError(problem(file, message)) from None
-    by_name: dict[str, dict[str, Named]] = defaultdict(dict)
-    for image in images:
-        path = PurePosixPath(image.name)
-        for name in (image.name, str(path.with_suffix("")), path.name, path.stem):
-            by_name[name][image.name] = image
+    by_name = {image.name: image for image in images}
+    names = ImageNames(root, by_name)
     problems: list[Problem] = []
     members: dict[str, Named] = {}
     for number, line in enumerate(lines, start=1):
         entry = line.strip()
         if not entry:
             continue
-        matches = by_name.get(entry, {})
+        matches = names.meant_by(entry).images
         if len(matches) != 1:
             wrong = f"names {len(matches)} images; write the path from the root"
             if not matches:
@@ -179,7 +179,7 @@ def listed(file: Path, images: Sequence[Named], key: str) -> list[Named]:
                 )
             problems.append(Problem(f"{file}:{number}", "", f"{entry!r} {wrong}"))
             continue
-        [image] = matches.values()
+        image = by_name[matches[0]]
         if image.name in members:
             message = f"{entry!r} stands on an earlier line, too; remove one of them"
             problems.append(Problem(f"{file}:{number}", "", message))

@@ -18,6 +18,7 @@ from runner.data.classes import ClassMap
 from runner.data.files import collected, read_image
 from runner.data.masks import count_classes, read_mask
 from runner.data.pairs import Pair
+from runner.data.unmapped import told_once
 from runner.errors import DataError, Problem
 
 DECODERS = 4
@@ -100,7 +101,7 @@ def class_pixels(store: Store, pairs: Sequence[Pair]) -> list[float]:
         labelled = [pair for pair in pairs if pair.is_labelled]
         total = sum(pool.map(counted, labelled), start=np.zeros(classes, np.int64))
     if problems:
-        raise DataError(sorted(problems, key=str))
+        raise DataError(told_once(sorted(problems, key=str)))
     return [float(count) for count in total]
 
 

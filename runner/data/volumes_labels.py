@@ -11,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.contracts import IGNORE
-from runner.data.files import problem
+from runner.data.unmapped import Words, unmapped_problems
 from runner.data.volumes_files import read_slabs
 from runner.errors import DataError, Problem
 
 LabelPolicy = Literal["ignore", "merge_ignore"]
-
-REPORTED_VALUES = 20
-"""Unexpected values of one volume that are named; an image taken for a label has thousands."""
 
 _MANY = 1000
 """Different unexpected values after which the rest of a volume is not looked at."""
@@ -101,19 +98,12 @@ def _class_indices(
 def _unexpected_problems(
     path: Path, rule: LabelRule, unexpected: dict[float, int]
 ) -> list[Problem]:
-    known = ", ".join(map(str, rule.targets))
-    largest = sorted(unexpected, key=lambda value: (-unexpected[value], value))
-    found = [
-        problem(
-            path,
-            f"label {value:g} on {unexpected[value]:,} voxels is none of {known}; add it to "
-            "data.params.foreground, or set data.params.ignore_label",
-        )
-        for value in largest[:REPORTED_VALUES]
-    ]
-    if len(largest) > REPORTED_VALUES:
-        rest = largest[REPORTED_VALUES:]
-        voxels = sum(unexpected[value] for value in rest)
-        message = f"{len(rest):,} more such labels on {voxels:,} voxels; is it an image?"
-        found.append(problem(path, message))
-    return found
+    words = Words(
+        unit="voxels",
+        files="volumes",
+        wrong=f"is none of {', '.join(map(str, rule.targets))}",
+        cure="add it to data.params.foreground, or set data.params.ignore_label",
+        others="such labels",
+        doubt="is that an image?",
+    )
+    return unmapped_problems(path, unexpected, "label {:g}".format, words)

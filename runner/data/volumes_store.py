@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.data.cache import Stamp, key_of
+from runner.data.companions import lacking
 from runner.data.files import collected, problem
 from runner.data.masks import count_classes
 from runner.data.pairs import Named, Pair
+from runner.data.unmapped import told_once
 from runner.data.volumes_cache import VolumeCache
 from runner.data.volumes_files import mapped, read_slabs, read_volume_header
 from runner.data.volumes_header import VolumeHeader
@@ -23,6 +25,9 @@ from runner.data.volumes_labels import LabelRule, class_slabs
 from runner.errors import DataError, Problem
 
 LOGGER = logging.getLogger(__name__)
+
+_TOLD = 20
+"""Volumes that are told of while all are unpacked: some sets hold hundreds of small ones."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +131,10 @@ class VolumeStore:
         problems: list[Problem] = []
         figures: dict[str, Intensity] = {}
         to_unpack = {pair.name: number for number, pair in enumerate(missing, start=1)}
+        told_every = -(-len(missing) // _TOLD)
         for pair in pairs:
-            if pair.name in to_unpack:
-                place = to_unpack[pair.name]
+            place = to_unpack.get(pair.name, 0)
+            if place and (place in (1, len(missing)) or place % told_every == 0):
                 LOGGER.info("unpacking volume %d of %d: %s", place, len(missing), pair.name)
             with collected(problems):
                 self.mask(pair)
@@ -138,7 +144,7 @@ class VolumeStore:
                 # Intensities may be known already where the volume itself was deleted.
                 self.image(pair)
         if problems:
-            raise DataError(dict.fromkeys(problems))
+            raise DataError(told_once(problems))
         return figures
 
     def _missing_bytes(self, pair: VolumePair) -> int:
@@ -159,13 +165,13 @@ def measure_volumes(root: Path, volumes: Sequence[Named], cache: VolumeCache) ->
     Raises: DataError: all volumes without label, files that cannot be read, shapes that differ.
     """
     pairs: list[VolumePair] = []
-    problems: list[Problem] = []
+    files = [(each.name, each.mask) for each in volumes]
+    cure, key = ", or remove the volume", "data.params.labels"
+    problems = lacking(root, files, "label", cure, key)
     for each in volumes:
         image, label = root / each.name, root / each.mask
         if not label.is_file():
-            message = f"has no label: {each.mask} does not exist; add it, or remove the volume"
-            problems.append(problem(image, message))
-            continue
+            continue  # It has been told.
         headers: list[VolumeHeader] = []
         for path in (image, label):
             with collected(problems):

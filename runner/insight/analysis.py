@@ -10,6 +10,7 @@ from runner.contracts import Data
 from runner.data.files import collected
 from runner.data.perceptual import correlation
 from runner.data.points_draws import Mixed, PointingOrder
+from runner.data.unmapped import told_once
 from runner.engine.reading import read_data, root_folder
 from runner.errors import Problem, RecipeError
 from runner.insight.analysis_figures import Tally
@@ -101,7 +102,7 @@ def analyze(
     if verify:
         problems += _verified(recipe, machine, problems, watch)
     if data is None:
-        return Analysis(None, tuple(dict.fromkeys(problems)))
+        return Analysis(None, tuple(told_once(problems)))
     if data.inventory is None:
         message = "does not list its items (Data.inventory), so there is nothing to look at"
         raise RecipeError(Problem(recipe.data.name, "data.name", message))
@@ -127,7 +128,7 @@ def analyze(
         *data.inventory.remarks,
     ]
     statistics = _statistics(recipe, data, unit, splits, remarks)
-    return Analysis(statistics, tuple(dict.fromkeys(problems)), tallies)
+    return Analysis(statistics, tuple(told_once(problems)), tallies)
 
 
 def _verified(

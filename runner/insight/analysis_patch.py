@@ -15,6 +15,8 @@ from runner.errors import Problem, RecipeError
 from runner.insight.analysis_remarks import IMBALANCE_CURE, SMALLEST_SIDE_PX
 from runner.language.dump import to_yaml
 from runner.language.load import Loaded, is_published
+from runner.language.recipe import Recipe
+from runner.language.sought import is_sought
 from runner.registry import losses
 from runner.statistics import IMBALANCED, RARELY_DONE, Remark, Statistics
 
@@ -52,7 +54,7 @@ def changes_for(loaded: Loaded, found: Statistics) -> list[Change]:
     data = loaded.recipe.dump()
     return [
         *_labels(found),
-        *_weights(data["task"], found),
+        *_weights(loaded.recipe, data["task"], found),
         *_crops(data, found),
         *_done(data, found),
         *(_sizes(data, found) if loaded.scale == "full" else ()),
@@ -62,7 +64,7 @@ def changes_for(loaded: Loaded, found: Statistics) -> list[Change]:
 def remarks_for(loaded: Loaded, found: Statistics) -> list[Remark]:
     """Return the remarks on the data as they stand for a recipe, and those on its weights."""
     data = loaded.recipe.dump()
-    cure = _handled(data, found)
+    cure = _handled(loaded.recipe, data, found)
     takes = _takes_weights(data["task"], found)
     told = [_advised(each, cure, takes) for each in found.remarks]
     return [*told, *_miscounted(data["task"], found)]
@@ -136,17 +138,23 @@ def _labels(found: Statistics) -> Iterator[Change]:
         )
 
 
-def _weights(task: Mapping[str, Any], found: Statistics) -> Iterator[Change]:
-    """Yield weights for each loss that takes one for each class and does not follow the data."""
+def _weights(recipe: Recipe, task: Mapping[str, Any], found: Statistics) -> Iterator[Change]:
+    """Yield weights for each loss that takes one for each class and does not follow the data.
+
+    What the sampler seeks already gets no weights where there are none.
+    """
     if found.imbalance <= IMBALANCED or not found.weights:
         return
     measured = [float(f"{weight:.4g}") for weight in found.weights.values()]
+    is_drawn = _is_drawn(recipe, found)
     for key, part in _losses(task, ("task",)):
         own = part["params"]
         for name in [name for name in _WEIGHTS if name in own]:
             limit = "max_alpha" in own
             wanted = measured if limit else [min(weight, WEIGHT_LIMIT) for weight in measured]
-            if own[name] == "from_data" or not _accepts(part, name, wanted):
+            if own[name] == "from_data" or (is_drawn and own[name] is None):
+                continue
+            if not _accepts(part, name, wanted):
                 continue
             if not _follow(own[name], wanted):
                 because = (
@@ -160,14 +168,19 @@ def _weights(task: Mapping[str, Any], found: Statistics) -> Iterator[Change]:
                 yield Change((*key, "params", "max_alpha"), WEIGHT_LIMIT, because)
 
 
-def _handled(data: Mapping[str, Any], found: Statistics) -> str:
-    """Return the key by which a recipe handles imbalance already; empty where it does not."""
-    if any((*_weights(data["task"], found), *_crops(data, found))):
-        return ""
+def _is_drawn(recipe: Recipe, found: Statistics) -> bool:
+    """Whether the sampler seeks the rarest class, which validate then finds handled, too."""
     occurring = {name: count for name, count in found.classes.items() if count}
-    sampler = data["sampler"]
-    drawn = sampler["params"].get("classes") if sampler["name"] == "rare_class_crops" else None
-    if drawn and min(occurring, key=occurring.__getitem__, default=None) in drawn:
+    if len(occurring) < 2:
+        return False
+    return is_sought(recipe, list(occurring), min(occurring, key=occurring.__getitem__))
+
+
+def _handled(recipe: Recipe, data: Mapping[str, Any], found: Statistics) -> str:
+    """Return the key by which a recipe handles imbalance already; empty where it does not."""
+    if any((*_weights(recipe, data["task"], found), *_crops(data, found))):
+        return ""
+    if _is_drawn(recipe, found):
         return "sampler"
     measured = list(found.weights.values())
     limited = [min(weight, WEIGHT_LIMIT) for weight in measured]

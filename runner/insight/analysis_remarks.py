@@ -28,7 +28,7 @@ _FEWEST_SOURCES = 3
 
 def source_of(identity: str) -> str:
     """Return what an image was taken from, as far as its name tells: itself without its number."""
-    return _NUMBERED.sub("", _EXPORTED.sub("", identity))
+    return _NUMBERED.sub("", _EXPORTED.sub("", identity.removesuffix(".nii")))
 
 
 def class_remarks(splits: Mapping[str, SplitStatistics], unit: str) -> list[Remark]:
@@ -106,10 +106,13 @@ def source_remarks(identities: Mapping[str, Sequence[str]]) -> list[Remark]:
     for split, names in identities.items():
         for name in names:
             held[source_of(name)][split] += 1
-    # A folder numbered through has one source, which tells nothing.
-    if len(held) < _FEWEST_SOURCES:
-        return []
-    straddling = {source: each for source, each in held.items() if len(each) > 1}
+    few = len(held) < _FEWEST_SOURCES
+    straddling = {
+        source: each
+        for source, each in held.items()
+        # A folder numbered through has one source, whose name tells nothing.
+        if len(each) > 1 and not (few and source.rpartition("/")[2] == "")
+    }
     if not straddling:
         return []
     places = [
@@ -121,9 +124,19 @@ def source_remarks(identities: Mapping[str, Sequence[str]]) -> list[Remark]:
         f"{'is' if len(straddling) == 1 else 'are'} on both sides "
         "of a split; frames or tiles of one source are too alike to measure by: split by source"
     )
+    level: Level = "note" if few else "warning"
+    if few:
+        # A prefix of all names may be a film, or no more than what a camera calls its photos.
+        count = sum(sum(each.values()) for each in held.values())
+        sources = "one source" if len(held) == 1 else "two sources"
+        message = (
+            f"by the names of the files all {count} are of {sources}, on both sides of a split; "
+            "where that is a film, a photo or a patient, and no mere prefix, what is measured is "
+            "what was seen: part it by stretches or regions, or measure on another one"
+        )
     return [
         Remark(
-            kind="shared_source", level="warning", message=message, places=places[:_NAMED],
+            kind="shared_source", level=level, message=message, places=places[:_NAMED],
             count=len(straddling),
         )
     ]  # fmt: skip

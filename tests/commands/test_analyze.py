@@ -118,6 +118,15 @@ def test_every_bad_file_is_named_at_once(photos, capsys):
     assert not Path("runs/analysis").exists()
 
 
+def test_a_mask_of_colours_among_masks_of_ids_is_found(photos, capsys):
+    Image.new("RGB", SIZE[::-1], (1, 1, 1)).save(photos / "val/masks/f.png")
+    for more in ([], ["--verify"]):
+        assert main(["analyze", "mine.yaml", *more]) == 3
+        assert "f.png: has colours (mode RGB) where ids are expected" in capsys.readouterr().err
+    assert main(["train", "mine.yaml", "--smoke", "--out", "run"]) == 3
+    assert "f.png: has colours (mode RGB)" in capsys.readouterr().err
+
+
 def test_figures_of_the_readable_are_shown_and_not_kept(photos, capsys):
     mask = np.full(SIZE, 7, np.uint8)
     for name in "ab":
@@ -127,7 +136,7 @@ def test_figures_of_the_readable_are_shown_and_not_kept(photos, capsys):
     assert main(["analyze", "mine.yaml"]) == 3
     told = capsys.readouterr()
     assert "id 7: 3,840 pixels in 2 masks, first train/images/a.jpg" in told.out
-    assert "id 7 on 1,920 pixels is not mapped" in told.err
+    assert "id 7 is not mapped: 3,840 pixels in 2 masks" in told.err
     assert "val/images/e.jpg: is truncated" in told.err
     assert not Path("runs/analysis").exists()
 

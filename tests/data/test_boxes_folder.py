@@ -136,6 +136,64 @@ def test_an_image_without_boxes_is_background(tmp_path):
     assert load(data.splits["train"]).target["boxes"].shape == (0, 5)
 
 
+def test_images_without_a_yolo_file_are_told(tmp_path, caplog):
+    annotations = write_format(tmp_path / "data", "yolo")
+    assert opened(tmp_path / "data", "yolo", annotations).inventory.remarks == ()
+    (tmp_path / "data/train/train0.txt").unlink()
+    (tmp_path / "data/train/train1.txt").write_text("")
+    with caplog.at_level(logging.INFO, "runner.data"):
+        data = opened(tmp_path / "data", "yolo", annotations)
+    assert "1 of 6 images have no annotation" in caplog.text and "train0.png" in caplog.text
+    [remark] = data.inventory.remarks
+    assert (remark.level, remark.places) == ("note", ["train/train0.png"])
+    for number in (0, 1):
+        (tmp_path / f"data/val/val{number}.txt").unlink()
+    [remark] = opened(tmp_path / "data", "yolo", annotations).inventory.remarks
+    assert (remark.level, remark.count) == ("warning", 3), "half of them: most likely a wrong path"
+
+
+@pytest.mark.parametrize("kind", ["csv", "coco"])
+def test_images_that_the_file_of_all_does_not_name_are_told(tmp_path, kind):
+    annotations = write_format(tmp_path / "data", kind)
+    assert opened(tmp_path / "data", kind, annotations).inventory.remarks == ()
+    image = np.full((HEIGHT, WIDTH, 3), 99, np.uint8)
+    cv2.imwrite(str(tmp_path / "data/train/new.png"), image)
+    [remark] = opened(tmp_path / "data", kind, annotations).inventory.remarks
+    assert (remark.kind, remark.places) == ("no_annotation", ["train/new.png"])
+    # An image that stands there without a box is one without an object, and is said to be.
+    if kind == "csv":
+        edit(tmp_path / "data/train/annotations.csv", lambda text: text + "new.png,,,,,,p\n")
+    else:
+        content = json.loads((tmp_path / "data/train.json").read_text())
+        content["images"].append({"id": 77, "file_name": "new.png"})
+        (tmp_path / "data/train.json").write_text(json.dumps(content))
+    assert opened(tmp_path / "data", kind, annotations).inventory.remarks == ()
+
+
+@pytest.mark.parametrize("kind", ["yolo", "voc"])
+def test_an_annotation_of_no_image_is_named(tmp_path, kind):
+    annotations = write_format(tmp_path / "data", kind)
+    (tmp_path / "data/val/val1.png").unlink()
+    for name in ("classes.txt", "README.txt", "._val0.txt", "._val0.xml"):
+        (tmp_path / "data/val" / name).write_text("cow")
+    [said] = problems_of(tmp_path / "data", kind, annotations)
+    assert "val/val1." in said and "annotates no image" in said and "'{split}/*.png'" in said
+    for number in range(30):
+        (tmp_path / f"data/train/old{number}").with_suffix(f".{annotations[-3:]}").write_text("")
+    said = problems_of(tmp_path / "data", kind, annotations)
+    assert len(said) == 21 and "11 more files annotate no image" in said[-1]
+
+
+def test_annotations_of_images_that_no_list_names_are_well(tmp_path):
+    annotations = write_format(tmp_path / "data", "yolo").replace("{split}", "train")
+    # The lists lie where labels do, and end as they do.
+    (tmp_path / "data/train/list.txt").write_text("train0\n")
+    (tmp_path / "data/train/other.txt").write_text("train1\n")
+    splits = {"lists": {"train": "train/list.txt", "val": "train/other.txt"}}
+    data = opened(tmp_path / "data", "yolo", annotations, images="train/*.png", splits=splits)
+    assert [len(split) for split in data.splits.values()] == [1, 1]
+
+
 def edit(path, change):
     path.write_text(change(path.read_text()))
 
@@ -166,7 +224,9 @@ def test_xml_without_size_is_named(tmp_path):
     (tmp_path / "data/val/val1.xml").unlink()
     said = problems_of(tmp_path / "data", "voc", annotations)
     for text, wanted in zip(
-        said, ("no <size>", "81x60", "no XML", "did you mean 'cow'", "does not exist"), strict=True
+        said,
+        ("no <size>", "81x60", "no XML", "has no annotation", "did you mean 'cow'"),
+        strict=True,
     ):
         assert wanted in text
 
@@ -216,6 +276,35 @@ def test_annotations_of_a_missing_image_are_named(tmp_path, kind):
     (tmp_path / "data/val/val1.png").unlink()
     [said] = problems_of(tmp_path / "data", kind, annotations)
     assert "val1.png" in said and "does not exist" in said
+
+
+def test_a_coco_file_of_images_of_another_size_is_named_once(tmp_path):
+    annotations = write_format(tmp_path / "data", "coco")
+    content = json.loads((tmp_path / "data/val.json").read_text())
+    for each in content["images"]:
+        each.update(width=WIDTH, height=HEIGHT)
+    (tmp_path / "data/val.json").write_text(json.dumps(content))
+    opened(tmp_path / "data", "coco", annotations)
+    for each in content["images"][1:]:
+        each.update(width=2 * WIDTH, height=2 * HEIGHT)
+    (tmp_path / "data/val.json").write_text(json.dumps(content))
+    [said] = problems_of(tmp_path / "data", "coco", annotations)
+    assert "val.json: 2 of 3 images have another size" in said
+    assert "first val/val1.png: 160x120 here, 80x60 as stored" in said
+
+
+def test_paths_that_start_above_the_root_are_found(tmp_path):
+    annotations = write_format(tmp_path / "data", "csv")
+    before = opened(tmp_path / "data", "csv", annotations).fingerprint
+    for split in ("train", "val"):
+        path = tmp_path / "data" / split / "annotations.csv"
+        edit(path, lambda text, split=split: text.replace(f"\n{split}", f"\ndata/{split}/{split}"))
+        assert f"data/{split}/{split}0.png" in path.read_text()
+    assert opened(tmp_path / "data", "csv", annotations).fingerprint == before
+    # Split folders as roots: of which of the two a path speaks cannot be told any more.
+    edit(path, lambda text: text + "old/val/val0.png,1,2,30,40,cow,p\n")
+    [said] = problems_of(tmp_path / "data", "csv", annotations)
+    assert "annotations.csv:8" in said and "'data/val/val0.png' and 'old/val/val0.png'" in said
 
 
 def test_a_coco_annotation_of_no_image_or_category_is_named(tmp_path):

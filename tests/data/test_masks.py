@@ -9,8 +9,10 @@ from PIL import Image
 
 from runner.data import masks
 from runner.data.classes import ClassMap
+from runner.data.files import collected
 from runner.data.masks import count_classes, read_mask
-from runner.errors import DataError
+from runner.data.unmapped import REPORTED_VALUES, told_once
+from runner.errors import DataError, Problem
 
 INDEX = ClassMap("index", ("safe", "danger"), (0, 7, 9, 300), (0, 1, 255, 1))
 
@@ -87,7 +89,36 @@ def test_unmapped_colours_are_named_and_their_list_is_limited(tmp_path: Path) ->
         read_mask(tmp_path / "mask.png", RGB)
     assert "colour 0,0,0 on 1 pixel" in str(raised.value.problems[0])
     assert "10 more unmapped values on 10 pixels" in str(raised.value.problems[-1])
-    assert len(raised.value.problems) == masks.REPORTED_VALUES + 1
+    assert len(raised.value.problems) == REPORTED_VALUES + 1
+
+
+def test_values_that_many_masks_hold_are_told_once(tmp_path: Path) -> None:
+    problems: list[Problem] = []
+    for number, held in enumerate(([3, 3, 8], [3, 0, 0], [8, 3, 4], [0, 0, 0])):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(np.array([held], np.uint8)).save(path)
+        with collected(problems):
+            read_mask(path, INDEX)
+    problems.append(Problem("x.png", "", "is truncated"))
+    assert len(problems) == 7
+    other, three, eight, four = map(str, told_once(problems))
+    assert other == "x.png: is truncated"
+    assert "0.png: id 3 is not mapped: 4 pixels in 3 masks, of which this is the first" in three
+    assert "0.png: id 8 is not mapped: 2 pixels in 2 masks" in eight
+    assert "2.png: id 4 on 1 pixel is not mapped" in four
+
+
+def test_unmapped_values_of_lossy_masks_are_a_few_lines(tmp_path: Path) -> None:
+    problems: list[Problem] = []
+    for number in range(3):
+        colours = np.zeros((40, 1, 3), np.uint8)
+        colours[:, 0, 0], colours[:, 0, 1] = np.arange(40), number
+        Image.fromarray(colours).save(tmp_path / f"{number}.png")
+        with collected(problems):
+            read_mask(tmp_path / f"{number}.png", RGB)
+    told = told_once(problems)
+    assert len(told) == REPORTED_VALUES + 1
+    assert "more unmapped values on 100 pixels in 3 masks" in str(told[-1])
 
 
 def test_a_colour_mask_is_no_index_mask(tmp_path: Path) -> None:

@@ -265,6 +265,35 @@ def test_rows_of_an_image_written_two_ways_are_one_image_s(folder):
     assert sorted(found) == sorted(POINTS["c.png"])
 
 
+@each_of("csv")
+def test_paths_that_start_above_the_root_are_found(folder):
+    before = opened(folder, "csv").fingerprint
+    text = (folder / "all.csv").read_text()
+    for name in POINTS:
+        text = text.replace(f"\n{name}", f"\nsets/{folder.name}/images/{name}")
+    (folder / "all.csv").write_text(text)
+    assert text.count("sets/") == 11
+    assert opened(folder, "csv").fingerprint == before
+    (folder / "list.txt").write_text("somewhere/images/a.png\nb\n")
+    splits = {"lists": {"train": "list.txt", "val": "list.txt"}}
+    assert sorted(points_of(opened(folder, "csv", splits=splits, allow_leak=True))) == [
+        "a.png", "b.png"
+    ]  # fmt: skip
+
+
+@each_of("dots")
+@pytest.mark.parametrize("called", ["b.jpg", "b.png"])
+def test_dots_that_were_saved_as_jpeg_are_refused(folder, called):
+    dots = cv2.imread(str(folder / "notes" / "b.png"))
+    (folder / "notes" / "b.png").unlink()
+    (folder / "notes" / called).write_bytes(cv2.imencode(".jpg", dots)[1].tobytes())
+    for name in ("a", "c", "d"):
+        path = folder / "notes" / f"{name}.png"
+        path.rename(path.with_suffix(called[-4:]))
+    [message] = said(folder, "dots", annotations="notes/{stem}" + called[-4:])
+    assert f"{called}: is a JPEG" in message and "save the dots as PNG" in message
+
+
 @each_of("json")
 def test_two_keys_of_one_image_are_refused(folder):
     (folder / "all.json").write_text(json.dumps({**POINTS, "c": [[1.0, 2.0]]}))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from runner.contracts import Data, Draw
 from runner.errors import DataError, RecipeError
@@ -106,11 +108,15 @@ def test_a_truncated_image_is_named_when_it_is_read(
 
 def test_an_unmapped_id_is_named_when_it_is_measured(opened: Opener, folder: Path) -> None:
     (folder / "map.csv").write_text("source_id,source_name,target_id,target_name\n1,road,0,a\n")
-    with pytest.raises(
-        DataError, match=r"masks/\d.png: id 0 on \d+ pixels is not mapped"
-    ) as raised:
+    with pytest.raises(DataError) as raised:
         opened().spec.measured["class_pixels"]
-    assert len(raised.value.problems) == 2 * 7, "two ids in each of seven training masks"
+    told = sorted(map(str, raised.value.problems))
+    assert len(told) == 2, "two ids, each in all seven training masks"
+    assert all("pixels in 7 masks, of which this is the first" in each for each in told)
+    assert {re.search(r"masks/\d.png: id (\d) is not mapped", each)[1] for each in told} == {
+        "0",
+        "2",
+    }
 
 
 def test_an_empty_split_is_an_error(opened: Opener, folder: Path) -> None:
@@ -289,6 +295,84 @@ def test_rgb_masks_are_read_by_colour(opened: Opener, folder: Path) -> None:
     by_colour = opened(mask_format="rgb")
     assert by_colour.spec.classes == ("safe", "danger")
     assert sum(by_colour.spec.measured["class_pixels"]) > 7 * 40 * 48 * 0.6
+
+
+def test_masks_of_which_none_is_there_are_told_once(opened: Opener) -> None:
+    wrong = messages(opened, masks="labels/{stem}.png")
+    assert len(wrong) == 2, "one for each split"
+    assert "images/0.png: has no mask, nor has any of the other 6: labels/0" in wrong[0]
+    assert wrong[0].endswith("correct data.params.masks")
+
+
+def test_a_split_s_folder_that_is_not_there_is_told_with_those_that_are(
+    opened: Opener, folder: Path
+) -> None:
+    for name in ("images", "masks"):
+        (folder / "train" / name).parent.mkdir(exist_ok=True)
+        (folder / name).rename(folder / "train" / name)
+        (folder / "valid").mkdir(exist_ok=True)
+    wrong = messages(
+        opened, images="{split}/images/*.png", masks="{split}/masks/{stem}.png",
+        splits={"folders": {"train": "train", "val": "val"}},
+    )  # fmt: skip
+    assert len(wrong) == 1
+    assert "'val/images/*.png' (the root has no folder val; it has train, valid)" in wrong[0]
+    assert "data.params.splits.folders" in wrong[0]
+    (folder / "train" / "images").rename(folder / "train" / "pictures")
+    [said, _] = messages(
+        opened, images="{split}/images/*.png", masks="{split}/masks/{stem}.png",
+        splits={"folders": {"train": "train", "val": "valid"}},
+    )  # fmt: skip
+    assert "(train has no folder images; it has masks, pictures)" in said
+
+
+COLOURS = np.array([[0, 0, 0], [230, 25, 75], [0, 130, 200]], np.uint8)
+
+
+def stored(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.copy()
+
+
+def coloured(folder: Path) -> None:
+    """Turn a folder's masks of the ids 0 to 2 into masks of colours."""
+    for path in (folder / "masks").iterdir():
+        Image.fromarray(COLOURS[np.asarray(stored(path))]).save(path)
+    lines = ["0,0,0,void,255,", "230,25,75,building,0,safe", "0,130,200,car,1,danger"]
+    text = "\n".join(["r,g,b,name,target_id,target_name", *lines])
+    (folder / "map.csv").write_text(text)
+
+
+def test_a_mask_of_ids_among_masks_of_colours_is_named_before_training(
+    opened: Opener, folder: Path
+) -> None:
+    coloured(folder)
+    opened(mask_format="rgb")
+    ids = np.asarray(stored(folder / "masks" / "3.png").convert("L")) % 3
+    Image.fromarray(ids).save(folder / "masks" / "3.png")
+    grey = Image.fromarray(ids)
+    grey.putpalette([level for level in range(256) for _ in "rgb"])
+    grey.save(folder / "masks" / "5.png")
+    wrong = messages(opened, mask_format="rgb")
+    assert len(wrong) == 2
+    assert "3.png: has ids (mode L) where colours are expected" in wrong[0]
+    assert "5.png: has ids (a palette without any of the mapped colours)" in wrong[1]
+
+
+def test_what_encoders_make_of_colours_is_read_as_colours(opened: Opener, folder: Path) -> None:
+    coloured(folder)
+    before = opened(mask_format="rgb").spec.measured["class_pixels"]
+    for path in (folder / "masks").iterdir():
+        stored(path).quantize(3).save(path)
+        assert stored(path).mode == "P"
+    assert opened(mask_format="rgb").spec.measured["class_pixels"] == before
+    # Of black and white alone many encoders make a grey image.
+    for path in (folder / "masks").iterdir():
+        stored(path).convert("L").point(lambda level: 255 * (level > 0)).save(path)
+    (folder / "map.csv").write_text(
+        "r,g,b,name,target_id,target_name\n0,0,0,sky,0,sky\n255,255,255,tree,1,tree\n"
+    )
+    assert sum(opened(mask_format="rgb").spec.measured["class_pixels"]) == 7 * 40 * 48
 
 
 CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"

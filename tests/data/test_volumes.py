@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from runner.contracts import Data, DataContext, Draw, Sample
+from runner.data import volumes_store
 from runner.data.patches import AroundForegroundCut
 from runner.errors import DataError, RecipeError
 from runner.registry import datasets
@@ -232,6 +233,15 @@ def test_groups_stay_together(opened: Opener) -> None:
     assert sorted(map(sorted, scrolls)) == [[0], [1]]
 
 
+def test_of_many_volumes_that_are_unpacked_some_are_told(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(volumes_store, "_TOLD", 3)
+    caplog.set_level(logging.INFO, logger="runner.data")
+    opened()
+    assert [each.split()[2] for each in caplog.messages] == ["1", "3", "6", "8"]
+
+
 def test_volumes_are_unpacked_once(
     opened: Opener, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -290,8 +300,14 @@ def test_every_label_is_checked_before_the_training(opened: Opener, folder: Path
     first, second = sorted(map(str, raised.value.problems))
     assert "labels/1.tif: label 7 on 3 voxels is none of 0, 1, 2" in first
     assert "labels/6.tif: label 9 on 3 voxels" in second
-    with pytest.raises(DataError, match="label 2 on"):
+
+
+def test_a_label_that_all_volumes_hold_is_told_once(opened: Opener) -> None:
+    with pytest.raises(DataError) as raised:
         opened(ignore_label=None)
+    [problem] = raised.value.problems
+    assert problem.place.endswith("labels/0.tif")
+    assert "label 2 is none of 0, 1:" in problem.message and "in 8 volumes" in problem.message
 
 
 def test_a_volume_in_two_splits_is_refused(opened: Opener, folder: Path) -> None:

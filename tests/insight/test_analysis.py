@@ -169,6 +169,7 @@ def test_problem_of_the_folder_leaves_no_statistics(machine, tmp_path):
         ("5MSL0084-64_png.rf.0093abe4ef11582fc5c33cc76b73656c", "5MSL0084"),
         ("salak-1-3/images/patch_12", "salak-1-3/images/patch"),
         ("images/001", "images/"),
+        ("images/hippocampus_001.nii", "images/hippocampus"),  # of hippocampus_001.nii.gz
     ],
 )
 def test_source_is_the_name_without_its_number(identity, source):
@@ -181,7 +182,19 @@ def test_sources_of_one_split_and_folders_numbered_through_are_well():
     numbered = {"train": ["1", "2", "3"], "val": ["4", "5"]}
     assert source_remarks(numbered) == []
     [remark] = source_remarks({"train": ["a_1", "b_1", "c_1"], "val": ["a_2", "a_3"]})
+    assert remark.level == "warning"
     assert remark.places == ["a: 1 in train, 2 in val"]
+
+
+def test_the_only_source_is_told_where_all_splits_hold_it():
+    film = {"train": ["images/film_1", "images/film_2"], "val": ["images/film_3"]}
+    [remark] = source_remarks(film)
+    assert remark.level == "note" and "all 3 are of one source" in remark.message
+    assert remark.places == ["images/film: 2 in train, 1 in val"]
+    [remark] = source_remarks({**film, "test": ["images/other_1"]})
+    assert "all 4 are of two sources" in remark.message
+    assert remark.places == ["images/film: 2 in train, 1 in val"]
+    assert source_remarks({"train": ["images/film_1"], "val": ["images/other_1"]}) == []
 
 
 def test_class_that_training_lacks_is_a_warning_and_elsewhere_a_note():

@@ -14,6 +14,7 @@ from runner.insight.analysis_patch import (
     weightless,
 )
 from runner.insight.analysis_remarks import IMBALANCE_CURE
+from runner.language.lints.table import concerns
 from runner.language.load import load, load_written
 from runner.language.machine import Machine
 from runner.statistics import Remark, Statistics
@@ -138,6 +139,23 @@ def test_imbalance_that_a_recipe_handles_is_a_note_that_names_the_key():
     assert "handles it already" in cured.message and "weight the loss" not in cured.message
     [open_still] = remarks_for(load("uav_fixed"), warned_of(imbalanced()))
     assert open_still.level == "warning" and open_still.message.endswith(IMBALANCE_CURE)
+
+
+@pytest.mark.parametrize("sampler", ["balanced_patches", "foreground_patches"])
+def test_foreground_that_the_sampler_seeks_gets_no_weights_as_validate_has_it(sampler):
+    rare = statistics(
+        unit="voxels",
+        classes={"background": 18.0, "surface": 1.0},
+        weights={"background": 0.5276, "surface": 9.552},
+    )
+    loaded = load("volume", sets=[f"sampler={{name: {sampler}}}"], data=".")
+    assert changes_for(loaded, rare) == []
+    [remark] = remarks_for(loaded, warned_of(rare))
+    assert remark.level == "note" and "sampler handles it already" in remark.message
+    assert not [each for each in concerns(loaded, rare) if each.lint == "unhandled_imbalance"]
+    random = load("volume", sets=["sampler={name: random_patches}"], data=".")
+    assert len(changes_for(random, rare)) == 1
+    assert [each for each in concerns(random, rare) if each.lint == "unhandled_imbalance"]
 
 
 def test_weights_from_data_handle_nothing_while_a_class_is_absent():

@@ -7,7 +7,8 @@ from runner.language.document import Key
 from runner.language.lints.lint import Said, lint
 from runner.language.lints.subject import Placed, Subject
 from runner.language.plugins import is_own
-from runner.registry import losses, samplers
+from runner.language.sought import is_sought
+from runner.registry import losses
 from runner.statistics import IMBALANCED, SEVERE, shares
 
 _OF_MASKS = ("pixels", "voxels")
@@ -62,19 +63,11 @@ def unhandled_imbalance(subject: Subject) -> Said:
         if rare in given and common in given
     ]
     least = min(weighted, default=ratio)
-    if ratio > IMBALANCED and least > IMBALANCED and not _is_sought(subject, rare):
+    is_open = ratio > IMBALANCED and least > IMBALANCED
+    if is_open and not is_sought(subject.recipe, list(counts), rare):
         made = f", which the loss makes {least:.0f}:1" if weighted else ""
         message = f"{_shares(counts, rare, common, subject)}: {ratio:.0f}:1{made}"
         yield used[0].key, message
-
-
-def _is_sought(subject: Subject, name: str) -> bool:
-    """Whether the sampler seeks a class."""
-    for found in subject.parts(samplers, "rare_class_crops"):
-        if name in found.params.classes and found.params.probability:
-            return True
-    seeks_foreground = subject.parts(samplers, "foreground_patches", "balanced_patches")
-    return bool(seeks_foreground) and name != next(iter(_counts(subject)))
 
 
 @lint(

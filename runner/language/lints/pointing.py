@@ -2,7 +2,7 @@
 
 from runner.language.lints.lint import Said, lint
 from runner.language.lints.subject import Subject
-from runner.registry import losses, samplers, tasks
+from runner.registry import datasets, losses, samplers, tasks
 from runner.statistics import RARELY_DONE
 
 
@@ -55,3 +55,19 @@ def point_trained_when_done(subject: Subject) -> Said:
     for found in subject.parts(tasks, "pointing"):
         if found.params.point_when_done == "centre":
             yield found.at("point_when_done"), "where all is done the middle is the target"
+
+
+@lint(
+    reason="a value without effect misleads who reads it",
+    cure="leave row_px out, or write order: rows",
+)
+def row_height_without_rows(subject: Subject) -> Said:
+    """A height of rows where objects are not pointed at by row."""
+    for found in subject.parts(datasets, "points"):
+        key = found.at("row_px")
+        # What a base writes for its own order, and for small images, is no child's to take back.
+        if found.params.order != "rows" and subject.is_own(key):
+            yield (
+                key,
+                f"{found.params.row_px:g} px, which order: {found.params.order} does not read",
+            )

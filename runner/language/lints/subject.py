@@ -1,5 +1,6 @@
 """What a lint looks at: a recipe's parts with their keys, its base, and figures of its data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -70,6 +71,18 @@ class Subject:
         """
         factories = [registry[name].factory for name in names or registry]
         return [each for each in self._placed if each.part.factory in factories]
+
+    def is_own(self, key: Key) -> bool:
+        """Whether the recipe's own file, or ``--set``, writes a value, and no base of it."""
+        source = self.loaded.source
+        if str(source.places.get(key, "")).startswith("--set "):
+            return True
+        value: Any = source.own
+        for name in key:
+            if not isinstance(value, Mapping) or name not in value:
+                return False
+            value = value[name]
+        return True
 
     @cached_property
     def _placed(self) -> list[Placed]:

@@ -46,6 +46,7 @@ LINTS: dict[str, Lint] = {
         pointing.discontinuous_loss,
         pointing.rarely_done,
         pointing.point_trained_when_done,
+        pointing.row_height_without_rows,
         self_training.zero_threshold,
         self_training.own_labels_of_the_same_view,
         self_training.never_self_trained,

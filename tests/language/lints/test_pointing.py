@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from runner.language.lints.table import concerns
+from runner.language.load import load
+
 MIXED = "extends: points\nsampler: {params: {done_mode: mixed, done_share: null}}\n"
 
 
@@ -58,3 +61,27 @@ def test_done_is_judged_by_the_data_at_hand(lints):
 def test_place_trained_where_none_is_left_is_named(lints):
     assert "task.params.point_when_done" in lints("pointer_mse")["point_trained_when_done"]
     assert "point_trained_when_done" not in lints("pointer_corrected")
+
+
+def test_a_height_of_rows_without_rows_is_told_of_the_file_that_writes_it(lints):
+    def said(**params: object) -> str:
+        written = ", ".join(f"{name}: {value}" for name, value in params.items())
+        draft = f"extends: pointer_mse\ndata: {{params: {{{written}}}}}\n"
+        return lints(draft).get("row_height_without_rows", "")
+
+    assert said(order="as_given", row_px=30.0) == (
+        "data.params.row_px: 30 px, which order: as_given does not read"
+    )
+    assert said(order="rows", row_px=30.0) == ""
+    assert said(order="top_to_bottom") == "", (
+        "its base's height of 50 px is no child's to take back"
+    )
+
+
+def test_a_height_of_rows_that_is_set_is_told(tmp_path):
+    draft = tmp_path / "other.yaml"
+    draft.write_text("extends: points\ndata: {params: {order: as_given}}\n")
+    given = load(str(draft), sets=["data.params.row_px=9"])
+    other = load(str(draft), sets=["data.params.flip=0.1"])
+    told = [[each.lint for each in concerns(each, None)] for each in (given, other)]
+    assert ["row_height_without_rows" in names for names in told] == [True, False]
