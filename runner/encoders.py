@@ -10,12 +10,15 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from runner.signature import suggestion
 
+SMP = "smp-"
+"""Before a name: segmentation_models_pytorch's own encoder, where timm has one of that name too."""
+
 _FILE = Path(__file__).with_name("encoders.txt")
 
 
 @cache
 def encoder_names() -> dict[str, tuple[str, ...]]:
-    """Return names by the library that knows them: ``timm 1.0.31``, ``timm, old names``, ...
+    """Return names by the library that knows them: ``timm 1.0.31``, ``timm, old names``, ..., both.
 
     Read from ``encoders.txt``, which a test compares with the libraries.
     """
@@ -34,6 +37,12 @@ def timm_names() -> tuple[str, ...]:
     return next(iter(encoder_names().values()))
 
 
+def smp_names() -> tuple[str, ...]:
+    """Return the names of segmentation_models_pytorch's own encoders."""
+    known = encoder_names()
+    return (*known["segmentation_models_pytorch"], *known["both"])
+
+
 def _check_timm(name: str) -> str:
     if not _is_timms(name):
         raise _unknown(name, timm_names())
@@ -42,7 +51,11 @@ def _check_timm(name: str) -> str:
 
 def _check_any(name: str) -> str:
     own = encoder_names()["segmentation_models_pytorch"]
-    if name not in own and not _is_timms(name.removeprefix("tu-")):
+    if name.startswith(SMP):
+        own = smp_names()
+        if name.removeprefix(SMP) not in own:
+            raise _unknown(name, (*(f"{SMP}{each}" for each in own), *timm_names()))
+    elif name not in own and not _is_timms(name.removeprefix("tu-")):
         raise _unknown(name, (*timm_names(), *own))
     return name
 
@@ -80,7 +93,7 @@ class _Named:
 
 
 EncoderName = Annotated[str, AfterValidator(_check_any), _Named()]
-"""A timm model, or an encoder of segmentation_models_pytorch."""
+"""A timm model, or an encoder of segmentation_models_pytorch (``smp-`` before it says which)."""
 
 TimmName = Annotated[str, AfterValidator(_check_timm), _Named()]
 """A timm model."""

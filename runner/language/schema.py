@@ -6,7 +6,7 @@ Nothing but ``name`` is required in it: a child recipe writes only what differs 
 from collections.abc import Sequence
 from typing import Any
 
-from runner.encoders import encoder_names
+from runner.encoders import SMP, encoder_names, smp_names
 from runner.language.lints.table import LINTS
 from runner.language.recipe import Recipe
 from runner.registry import KINDS, Registry, health
@@ -40,9 +40,10 @@ def recipe_schema() -> dict[str, Any]:
 
 def _encoder() -> dict[str, Any]:
     """Return the schema of an encoder's name: completed from the list, with or without weights."""
-    names = sorted({name for each in encoder_names().values() for name in each})
+    names = {name for each in encoder_names().values() for name in each}
+    names |= {f"{SMP}{name}" for name in smp_names()}
     with_tag = {"type": "string", "pattern": r"^(tu-\w+|\w+\.\w+)$"}
-    return {"anyOf": [{"enum": names}, with_tag]}
+    return {"anyOf": [{"enum": sorted(names)}, with_tag]}
 
 
 def _one_of(registry: Registry[Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from segmentation_models_pytorch.encoders import encoders as smp_encoders
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
+from runner.encoders import SMP
 from runner.errors import DataError, MachineError, Problem, RecipeError
 from runner.registry import suggestion
 
@@ -23,16 +24,18 @@ def encoder_name(name: str) -> str:
     timm's are preferred where both know the name, so that weights are found by one rule.
 
     Args:
-        name: as timm or segmentation_models_pytorch names it; ``tu-`` before it changes nothing.
+        name: as timm or segmentation_models_pytorch names it; ``tu-`` before it changes nothing,
+            ``smp-`` says that the latter's own is meant.
     Raises: RecipeError: neither knows it.
     """
     plain = name.removeprefix(TIMM)
     if timm.is_model(plain):
         return TIMM + plain
+    plain = name.removeprefix(SMP)
     # smp's own ``timm-`` names are deprecated copies of what timm itself has.
     own = [each for each in smp_encoders if not each.startswith("timm-")]
-    if name in own:
-        return name
+    if plain in own:
+        return plain
     known = dict.fromkeys([*timm.list_models(), *own])
     near = suggestion(plain, known)
     cure = near if near.startswith("did you mean") else "timm.list_models() names what is known"
@@ -51,8 +54,9 @@ def published_weights(name: str, pretrained: str | None) -> bool | None:
         return None
     if name.startswith(TIMM) and timm.is_model_pretrained(name.removeprefix(TIMM)):
         return True
+    whose = "" if name.startswith(TIMM) else ", which is segmentation_models_pytorch's own"
     message = (
-        f"timm publishes no weights of {name.removeprefix(TIMM)!r}; "
+        f"timm publishes no weights of {name.removeprefix(TIMM)!r}{whose}; "
         "choose another encoder, or give a .safetensors file of its weights"
     )
     raise RecipeError(Problem("", "pretrained", message))

@@ -35,7 +35,9 @@ def unet(
     """U-Net for images around a timm encoder.
 
     Args:
-        encoder: a timm model, such as resnet18, or one of segmentation_models_pytorch.
+        encoder: a timm model, such as resnet18, or one of segmentation_models_pytorch; smp-resnet18
+            is the latter's own where both know the name: its residual branches do not start at
+            zero, and learn sooner from scratch.
         pretrained: timm for the encoder's published weights, or a .safetensors file of them.
         norm: group for batches of few images; weights keep scale and shift, not statistics.
         decoder_channels: of each level, the coarsest first; their number is the depth.

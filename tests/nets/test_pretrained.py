@@ -7,6 +7,8 @@ from safetensors.torch import save_file
 from runner.errors import DataError, MachineError, RecipeError
 from runner.nets.pretrained import encoder_name, load_encoder, no_weights, published_weights
 
+OWN_AND_TIMM = ("smp-resnet18", "resnet18")
+
 
 @pytest.fixture(scope="module")
 def classifier():
@@ -27,7 +29,8 @@ def encoder(name="tu-resnet18", channels=3, depth=5):
 @pytest.mark.parametrize(
     ("name", "called"),
     [("resnet18", "tu-resnet18"), ("tu-resnet18", "tu-resnet18"), ("mit_b0", "mit_b0")]
-    + [("resnet18.a1_in1k", "tu-resnet18.a1_in1k"), ("efficientnet-b0", "efficientnet-b0")],
+    + [("resnet18.a1_in1k", "tu-resnet18.a1_in1k"), ("efficientnet-b0", "efficientnet-b0")]
+    + [("smp-resnet18", "resnet18"), ("smp-mit_b0", "mit_b0")],
 )
 def test_timm_and_smp_names_are_known(name, called):
     assert encoder_name(name) == called
@@ -37,6 +40,17 @@ def test_an_unknown_encoder_is_answered_with_the_nearest_name():
     with pytest.raises(RecipeError, match="did you mean 'resnet50'") as caught:
         encoder_name("resnet5O")
     assert caught.value.problems[0].key == "encoder"
+
+
+def test_smps_own_resnet_starts_with_open_residual_branches_and_timms_with_shut_ones():
+    own, timms = (smp.encoders.get_encoder(encoder_name(n), weights=None) for n in OWN_AND_TIMM)
+    assert own.layer1[0].bn2.weight.eq(1).all()
+    assert timms.model.layer1[0].bn2.weight.eq(0).all()
+
+
+def test_the_weights_of_smps_own_encoders_are_a_file_of_ones_own():
+    with pytest.raises(RecipeError, match="'resnet18', which is segmentation_models_pytorch's own"):
+        published_weights(encoder_name("smp-resnet18"), "timm")
 
 
 def test_a_name_like_no_other_is_answered_without_a_list_of_all():
