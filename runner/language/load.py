@@ -175,7 +175,9 @@ def _laid_over(source: Source, blocks: Sequence[Scale]) -> Source:
     scaled = source
     for name in blocks:
         block = source.data.get(name)
-        if isinstance(block, dict):
+        if block is None and name == "smoke":
+            scaled = overlay(scaled, _few_steps())
+        elif isinstance(block, dict):
             kept = _still_named(block, scenario_root.data, source.data)
             scaled = overlay(scaled, _block_source(source, name, kept))
     place = Place(f"scale {blocks[-1]}")
@@ -215,6 +217,13 @@ def _params(part: Any) -> dict[str, Any]:
 def _is_same_part(one: Any, other: Any) -> bool:
     are_parts = all(isinstance(each, dict) and "name" in each for each in (one, other))
     return are_parts and one["name"] == other["name"]
+
+
+def _few_steps() -> Source:
+    """Return the ``smoke`` block of a recipe that has none: two steps of all else as it is."""
+    keys: list[Key] = [("train",), ("train", "compress_to_steps"), ("train", "log_every")]
+    data = {"train": {"compress_to_steps": 2, "log_every": 1}}
+    return Source(data, dict.fromkeys(keys, Place("scale smoke")))
 
 
 def _block_source(source: Source, name: str, kept: Any) -> Source:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runner.errors import RecipeError
 from runner.language.dump import to_yaml
@@ -132,6 +133,19 @@ def test_sample_overlay_is_laid_over_the_embedded_sample_alone(tmp_path):
     assert own.recipe.train.batch_size == 6
     assert own.recipe.train.compress_to_steps is None
     assert load("uav_fixed", data=str(tmp_path), is_smoke=True).scale == "smoke"
+
+
+@pytest.mark.parametrize("train", ["{epochs: 30, batch_size: 4}", "{steps: 900, batch_size: 4}"])
+def test_smoke_trains_two_steps_of_a_recipe_without_a_smoke_block(train, draft):
+    root = load_written("segmentation").source.data
+    left_out = ("sample", "smoke", "train", "health", "expect", "summary", "version", "allow")
+    kept = {key: value for key, value in root.items() if key not in left_out}
+    own = draft(yaml.safe_dump(kept) + f"train: {train}\n")
+    smoked = load(own, is_smoke=True)
+    assert smoked.scale == "smoke"
+    assert smoked.recipe.train.compress_to_steps == 2
+    assert smoked.recipe.train.batch_size == 4
+    assert load(own).recipe.train.compress_to_steps is None
 
 
 def test_overlay_drops_what_names_a_swapped_part(draft):
