@@ -205,7 +205,8 @@ class Metric(Protocol):
     """A figure of one evaluation.
 
     A metric that also has ``names``, a sequence of all that ``compute`` may return, lets a
-    misspelt ``monitor.metric`` be found before the training instead of at its first evaluation.
+    misspelt ``monitor.metric`` be found before the training instead of at its first evaluation;
+    a factory that is declared to (``metrics.foretells``) lets ``runner validate`` find it.
     """
 
     def update(self, outputs: Any, batch: Batch) -> None:

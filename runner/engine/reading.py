@@ -4,7 +4,7 @@ from pathlib import Path
 
 from runner.contracts import Data, DataContext
 from runner.data.samples import sample_folder
-from runner.language.load import SAMPLE_PREFIX
+from runner.language.folders import SAMPLE_PREFIX
 from runner.language.machine import Machine
 from runner.language.recipe import Recipe
 from runner.statistics import analysis_folder, read_analysis

@@ -10,6 +10,9 @@ from pydantic import ValidationError
 
 from runner.errors import Problem, RecipeError
 from runner.language.document import Key, Place, dotted
+from runner.language.folders import SAMPLE_PREFIX
+from runner.language.legible import legible
+from runner.language.misfits import misfits
 from runner.language.overlay import Source, overlay, swaps_part, value_at
 from runner.language.plugins import load_plugins_of_run
 from runner.language.recipe import (
@@ -21,8 +24,6 @@ from runner.language.recipe import (
 from runner.language.references import resolve
 from runner.language.source import assignments, find, published_folder, read
 from runner.language.wording import problems_of
-
-SAMPLE_PREFIX = "sample:"
 
 
 @dataclass(frozen=True)
@@ -261,10 +262,14 @@ def load_at_every_scale(reference: str) -> Loaded:
     problems = dict.fromkeys(_misplaced_blocks(source))
     recipes = []
     for each in sources:
+        found: Sequence[Problem] = ()
         try:
-            recipes.append(check(each))
+            recipe = check(each)
+            recipes.append(recipe)
         except RecipeError as error:
-            problems |= dict.fromkeys(_unsaid(error.problems, problems, each))
+            found, recipe = error.problems, legible(each)
+        found = [*found, *misfits(recipe, each)]
+        problems |= dict.fromkeys(_unsaid(found, problems, each))
     if problems:
         raise RecipeError(problems)
     return Loaded(name, recipes[0], recipes[0], source)

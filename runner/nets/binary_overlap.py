@@ -43,12 +43,6 @@ class BinaryOverlap:
         self._voxels: list[Tensor] = []
         self._probability: list[Tensor] = []
 
-    names = (
-        "dice", "iou", "foreground_share_predicted", "foreground_share_labelled",
-        "probability_std", "foreground_share_everywhere",
-    )  # fmt: skip
-    """All that ``compute`` may return."""
-
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Count a batch, on the device of its logits."""
         assert outputs.logits is not None, "the overlap is of a segmentation's logits"

@@ -8,9 +8,6 @@ from torch import Tensor
 from runner.contracts import IGNORE, Batch
 from runner.task import Outputs
 
-SUMMARIES = ("miou", "pixel_accuracy")
-"""Names of the figures that are of no single class."""
-
 
 class ConfusionMatrix:
     """Counts pixels by true and predicted class; a Metric of a segmentation's logits.
@@ -35,13 +32,6 @@ class ConfusionMatrix:
         self._rates = dict(rates)
         self._means = dict(means)
         self._counts: Tensor | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """All that ``compute`` may return."""
-        kinds = ("iou", "accuracy", "precision")
-        of_classes = [f"{kind}/{name}" for kind in kinds for name in self._classes]
-        return [*of_classes, *SUMMARIES, *(f"miou/{name}" for name in self._means), *self._rates]
 
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Count a batch, on the device of its logits."""

@@ -40,17 +40,6 @@ class PointingScore:
         self._steps: list[Tensor] = []
         self._counts: list[Tensor] = []
 
-    @property
-    def names(self) -> list[str]:
-        """All that ``compute`` may return."""
-        done = ("share", "largest", "recall", "f1", "false_positive", "auroc")
-        return [
-            *("error_px/median", "error_px/mean", "mse"),
-            *(f"pck@{limit:g}" for limit in self.pck_px),
-            *(f"done/{name}" for name in done),
-            *("count_mae", "count_bias", "count_mae_of_mean"),
-        ]
-
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Keep a batch's figures, on its device."""
         assert outputs.point is not None and outputs.done is not None, "it is of pointed places"

@@ -44,9 +44,6 @@ class SurfaceScore:
         self._variation_factor = variation_factor
         self._found: list[dict[str, float]] = []
 
-    names = ("surface_dice", "topo", "voi", "voi_score", "score")
-    """All that ``compute`` may return."""
-
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Score a batch of volumes."""
         assert outputs.logits is not None, "the score is of a segmentation's logits"

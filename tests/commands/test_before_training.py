@@ -39,7 +39,7 @@ def train(text: str, *words: str) -> int:
         ),
         (
             "health: {overfit_gap: {val: val/mIoU}}",
-            "mine.yaml:2: health.overfit_gap: no metric of this recipe gives val/mIoU; "
+            "mine.yaml:2: health.overfit_gap.val: no metric of this recipe gives val/mIoU; "
             "did you mean 'val/miou'?",
         ),
     ],
