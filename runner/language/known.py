@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
+from runner.language.class_weights import named_classes
 from runner.language.recipe import Recipe
 from runner.statistics import Statistics, analysis_folder, read_analysis, read_sample_statistics
 
@@ -31,7 +31,7 @@ def statistics_at_hand(
 
 
 def _fits(recipe: Recipe, statistics: Statistics) -> bool:
-    classes = getattr(recipe.data.params, "classes", None)
-    if isinstance(classes, Mapping | list | tuple) and list(classes) != list(statistics.classes):
+    named = named_classes(recipe)
+    if named and named != list(statistics.classes):
         return False
     return statistics.dataset == recipe.data.name
