@@ -99,6 +99,14 @@ class AveragePrecision:
             found[f"map50@{threshold:g}"] = _mean(at[IOU_50])
         return found | self._counts(images, places)
 
+    def why_absent(self, name: str, states: Sequence[Any]) -> str | None:
+        """Return what the split lacks for a figure; None for one of no class of its own."""
+        if not any(state[0] for state in states):
+            return "no image of the validation split is labelled"
+        kind, _, own = name.partition("/")
+        is_of_class = kind in ("ap", "ap50") and own in self._classes
+        return f"no box of the validation split is {own}" if is_of_class else None
+
     def _counts(
         self, images: Sequence[Image], places: Sequence[tuple[int, int]]
     ) -> dict[str, float]:

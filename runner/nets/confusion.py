@@ -60,6 +60,30 @@ class ConfusionMatrix:
         counts = torch.stack(list(states)).sum(0)
         return figures(counts, self._classes, self._rates, self._means)
 
+    def why_absent(self, name: str, states: Sequence[Tensor]) -> str | None:
+        """Return what the split lacks for a figure; empty where only predictions lack it."""
+        of = self._classes_of(name)
+        if of is None:
+            return None
+        true = torch.stack(list(states)).sum((0, 2))
+        if not true.any():
+            return "no pixel of the validation split has a class, all are ignored or unlabelled"
+        lacking = [self._classes[index] for index in of if not true[index]]
+        if len(lacking) < len(of) or name.startswith("precision/"):
+            return ""
+        return f"no pixel of the validation split is {' or '.join(lacking)}"
+
+    def _classes_of(self, name: str) -> Sequence[int] | None:
+        """Return the true classes that a figure is of; None for one that is never given."""
+        kind, _, own = name.partition("/")
+        if kind in ("iou", "accuracy", "precision") and own in self._classes:
+            return [self._classes.index(own)]
+        if name in self._rates:
+            return self._rates[name][:1]
+        if name in ("miou", "pixel_accuracy"):
+            return range(len(self._classes))
+        return self._means.get(own) if kind == "miou" else None
+
 
 def confusion_counts(logits: Tensor, mask: Tensor) -> Tensor:
     """Return how many pixels of each true class are predicted as each class.

@@ -80,6 +80,18 @@ class PointingScore:
             found["count_mae_of_mean"] = float((counts[:, 1] - middle).abs().mean())
         return found
 
+    def why_absent(self, name: str, states: Sequence[Looked]) -> str | None:
+        """Return what the evaluation lacks for a figure; None for one that is never given."""
+        if name.startswith("count_"):
+            return "no image's objects were counted (data.params.counted_images says of how many)"
+        if name.startswith("done/"):
+            is_done = torch.cat([state.steps[:, 0] > 0 for state in states])
+            kind = "in which all is done" if not is_done.any() else "in which an object is left"
+            return f"no step of the validation split is one {kind}"
+        if name in ("mse", "error_px/median", "error_px/mean") or name.startswith("pck@"):
+            return "no step of the validation split is one in which an object is left"
+        return None
+
 
 def done_figures(probability: Tensor, is_done: Tensor) -> dict[str, float]:
     """Return how well the done signal parts what is done from what is not.

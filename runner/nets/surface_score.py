@@ -65,6 +65,11 @@ class SurfaceScore:
         found = [each for state in states for each in state]
         return {name: fmean(each[name] for each in found) for name in (found[0] if found else ())}
 
+    def why_absent(self, name: str, _: Sequence[list[dict[str, float]]]) -> str | None:
+        """Return what the split lacks for a figure; None for one that is never given."""
+        is_own = name in ("surface_dice", "topo", "voi", "voi_score", "score")
+        return "no volume of the validation split is labelled" if is_own else None
+
 
 def surface_score(
     predicted: Volume, true: Volume, tolerance_voxels: float, variation_factor: float

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from runner.cli import main
 
@@ -148,3 +149,25 @@ def test_allowing_what_no_lint_is_called_is_found_before_the_training(capsys):
     assert "mine.yaml:2: allow.unhandled_imbalances: no lint is called" in told
     assert "did you mean 'unhandled_imbalance'?" in told
     assert not Path("run").exists()
+
+
+def test_validation_masks_that_are_all_ignored_are_blamed_for_the_missing_figure(capsys):
+    assert main(["sample", "uav", "--out", "data"]) == 0
+    images = sorted(path.stem for path in Path("data/original_images").iterdir())
+    for split, names in (("train", images[1:]), ("val", images[:1])):
+        Path(f"data/{split}.txt").write_text("\n".join(f"original_images/{n}.jpg" for n in names))
+    mask = Path(f"data/label_images_semantic/{images[0]}.png")
+    with Image.open(mask) as drawn:
+        ignored = Image.new("L", drawn.size, 99)
+    ignored.save(mask)
+    draft = (
+        "data: {params: {root: data, splits: {lists: {train: train.txt, val: val.txt}},\n"
+        "  classes: {ignore: [99]}}}\n"
+        "monitor: {metric: val/miou}\n"
+    )
+    assert train(draft) == 3
+    said = capsys.readouterr().err
+    assert (
+        "mine.yaml:4: monitor.metric: val/miou does not exist: no pixel of the validation" in said
+    )
+    assert "all are ignored or unlabelled; split the data anew, or monitor another" in said
