@@ -210,7 +210,7 @@ class Metric(Protocol):
 
     One that also has ``why_absent(name, states)`` says why ``compute`` did not return a figure:
     what the validation split lacks for it, an empty text where another evaluation may give it,
-    None of a figure that it never gives.
+    None of a figure that it never gives; and of an empty name, why there is no figure at all.
     """
 
     def update(self, outputs: Any, batch: Batch) -> None:

@@ -76,14 +76,18 @@ def _reduced(
     if samples == 0:
         raise DataError(Problem("", "data.params", "the validation split is empty; give it items"))
     values = {"val/loss": sum(part[0] for part in parts) / samples}
+    states = [[part[2][position] for part in parts] for position in range(len(metrics))]
     for position, metric in enumerate(metrics):
-        for name, value in metric.compute([part[2][position] for part in parts]).items():
+        found = metric.compute(states[position])
+        if not found and (why := _why_absent(metric, "", states[position])):
+            message = f"measures nothing: {why}; split the data anew, or correct its labels"
+            raise DataError(Problem("", f"metrics.{position}", message))
+        for name, value in found.items():
             if f"val/{name}" in values:
                 message = f"two metrics are called val/{name}; remove one"
                 raise RecipeError(Problem("", "metrics", message))
             values[f"val/{name}"] = value
     if run.monitor.metric not in values:
-        states = [[part[2][position] for part in parts] for position in range(len(metrics))]
         _refuse_absent(run.monitor.metric, values, metrics, states)
     return values
 
@@ -100,8 +104,7 @@ def _refuse_absent(
     """
     known = ", ".join(values)
     for metric, own in zip(metrics, states, strict=True):
-        ask = getattr(metric, "why_absent", None)
-        why = ask(monitored.removeprefix("val/"), own) if ask is not None else None
+        why = _why_absent(metric, monitored.removeprefix("val/"), own)
         if why:
             message = f"{monitored} does not exist: {why}; split the data anew, or monitor another"
             raise DataError(Problem("", "monitor.metric", f"{message} ({known})"))
@@ -109,3 +112,8 @@ def _refuse_absent(
             return
     message = f"no metric is called {monitored!r}; name one of {known}"
     raise RecipeError(Problem("", "monitor.metric", message))
+
+
+def _why_absent(metric: Metric, name: str, states: Sequence[Any]) -> str | None:
+    ask = getattr(metric, "why_absent", None)
+    return ask(name, states) if ask is not None else None

@@ -85,11 +85,13 @@ class BinaryOverlap:
     def why_absent(self, name: str, states: Sequence[Counted]) -> str | None:
         """Return what the split lacks for a figure; None for one that is never given."""
         shares = ("foreground_share_predicted", "foreground_share_labelled", "probability_std")
-        if name not in ("dice", "iou", "foreground_share_everywhere", *shares):
+        if name not in ("", "dice", "iou", "foreground_share_everywhere", *shares):
             return None
         if not sum(int(state.voxels[:, 0].sum()) for state in states):
             return "no voxel of the validation split has a class, all are ignored or unlabelled"
-        return "no voxel of the validation split is foreground, and none is predicted to be"
+        return (
+            "no voxel of the validation split is foreground, and none is predicted" if name else ""
+        )
 
 
 def scored_mask(batch: Batch, target: str, device: torch.device) -> tuple[Tensor, Tensor]:

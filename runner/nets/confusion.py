@@ -63,11 +63,11 @@ class ConfusionMatrix:
     def why_absent(self, name: str, states: Sequence[Tensor]) -> str | None:
         """Return what the split lacks for a figure; empty where only predictions lack it."""
         of = self._classes_of(name)
+        true = torch.stack(list(states)).sum((0, 2))
+        if not true.any() and (of is not None or not name):
+            return "no pixel of the validation split has a class, all are ignored or unlabelled"
         if of is None:
             return None
-        true = torch.stack(list(states)).sum((0, 2))
-        if not true.any():
-            return "no pixel of the validation split has a class, all are ignored or unlabelled"
         lacking = [self._classes[index] for index in of if not true[index]]
         if len(lacking) < len(of) or name.startswith("precision/"):
             return ""

@@ -82,6 +82,8 @@ class PointingScore:
 
     def why_absent(self, name: str, states: Sequence[Looked]) -> str | None:
         """Return what the evaluation lacks for a figure; None for one that is never given."""
+        if not name:
+            return "no step of the validation split is labelled"
         if name.startswith("count_"):
             return "no image's objects were counted (data.params.counted_images says of how many)"
         if name.startswith("done/"):

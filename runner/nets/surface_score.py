@@ -67,7 +67,7 @@ class SurfaceScore:
 
     def why_absent(self, name: str, _: Sequence[list[dict[str, float]]]) -> str | None:
         """Return what the split lacks for a figure; None for one that is never given."""
-        is_own = name in ("surface_dice", "topo", "voi", "voi_score", "score")
+        is_own = name in ("", "surface_dice", "topo", "voi", "voi_score", "score")
         return "no volume of the validation split is labelled" if is_own else None
 
 

@@ -151,23 +151,38 @@ def test_allowing_what_no_lint_is_called_is_found_before_the_training(capsys):
     assert not Path("run").exists()
 
 
-def test_validation_masks_that_are_all_ignored_are_blamed_for_the_missing_figure(capsys):
+@pytest.mark.parametrize("monitor", ["{metric: val/miou}", "{metric: val/loss, mode: min}"])
+@pytest.mark.parametrize("values", [[99], [99, 1, 2, 3, 4]])
+def test_validation_masks_of_no_class_are_named_at_the_first_evaluation(monitor, values, capsys):
     assert main(["sample", "uav", "--out", "data"]) == 0
     images = sorted(path.stem for path in Path("data/original_images").iterdir())
     for split, names in (("train", images[1:]), ("val", images[:1])):
         Path(f"data/{split}.txt").write_text("\n".join(f"original_images/{n}.jpg" for n in names))
     mask = Path(f"data/label_images_semantic/{images[0]}.png")
     with Image.open(mask) as drawn:
-        ignored = Image.new("L", drawn.size, 99)
-    ignored.save(mask)
+        drawn_over = Image.new("L", drawn.size, values[0])
+    for place, value in enumerate(values):
+        drawn_over.putpixel((place, 0), value)
+    drawn_over.save(mask)
     draft = (
         "data: {params: {root: data, splits: {lists: {train: train.txt, val: val.txt}},\n"
-        "  classes: {ignore: [99]}}}\n"
-        "monitor: {metric: val/miou}\n"
+        f"  classes: {{ignore: [99]}}}}}}\nmonitor: {monitor}\nexpect: []\n"
+    )
+    is_measured = len(values) > 1
+    assert train(draft) == (0 if is_measured else 3)
+    said = capsys.readouterr().err
+    nothing = "metrics.0: measures nothing: no pixel of the validation split has a class, all are"
+    assert (nothing in said) != is_measured
+
+
+def test_monitored_class_that_no_validation_mask_has_is_named(capsys):
+    assert main(["sample", "uav", "--out", "data"]) == 0
+    draft = (
+        "data: {params: {root: data, classes: {tree: [99]}}}\n"
+        "task: {params: {loss: {name: cross_entropy}}}\n"
+        "monitor: {metric: val/accuracy/tree}\n"
     )
     assert train(draft) == 3
     said = capsys.readouterr().err
-    assert (
-        "mine.yaml:4: monitor.metric: val/miou does not exist: no pixel of the validation" in said
-    )
-    assert "all are ignored or unlabelled; split the data anew, or monitor another" in said
+    assert "mine.yaml:4: monitor.metric: val/accuracy/tree does not exist: no pixel of the" in said
+    assert "validation split is tree; split the data anew, or monitor another (val/loss, " in said

@@ -149,6 +149,8 @@ def test_an_update_does_not_wait_for_the_device():
         ([1, 255], "iou/rare", "no pixel of the validation split is rare"),
         ([1, 255], "miou/two", "no pixel of the validation split is rare or danger"),
         ([1, 255], "missed", "no pixel of the validation split is danger"),
+        ([255, 255], "", "no pixel of the validation split has a class, all are ignored"),
+        ([0, 2], "", None),
         ([0, 2], "precision/rare", ""),
         ([0, 2], "dice", None),
         ([0, 2], "iou/sky", None),
