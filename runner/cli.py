@@ -125,7 +125,7 @@ def _answer(words: Sequence[str]) -> int:
         return 75
     except BrokenPipeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         told = error if isinstance(error, RunnerError) else _fault_of_a_plugin(error)
         if told is None:
             raise
@@ -136,7 +136,7 @@ def _answer(words: Sequence[str]) -> int:
         return told.exit_code
 
 
-def _fault_of_a_plugin(error: Exception) -> RunnerError | None:
+def _fault_of_a_plugin(error: BaseException) -> RunnerError | None:
     # Imported here: the answers that need no plugin are quick.
     from runner.language.plugins import plugin_fault
 

@@ -205,7 +205,12 @@ class Metric(Protocol):
     """A figure of one evaluation.
 
     A metric that also has ``names``, a sequence of all that ``compute`` may return, lets a
-    misspelt ``monitor.metric`` be found before the training instead of at its first evaluation.
+    misspelt ``monitor.metric`` be found before the training instead of at its first evaluation;
+    a factory that is declared to (``metrics.foretells``) lets ``runner validate`` find it.
+
+    One that also has ``why_absent(name, states)`` says why ``compute`` did not return a figure:
+    what the validation split lacks for it, an empty text where another evaluation may give it,
+    None of a figure that it never gives; and of an empty name, why there is no figure at all.
     """
 
     def update(self, outputs: Any, batch: Batch) -> None:

@@ -11,7 +11,7 @@ what stands after its ``*`` comes from the recipe, and its name is the recipe's 
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -63,9 +63,15 @@ class Part(Generic[T]):
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """A registered factory; its schema is made when first asked for."""
+    """A registered factory; its schema is made when first asked for.
+
+    Attributes:
+        factory: of the parts.
+        foretold: what is known of a part before it is built; None where nobody says.
+    """
 
     factory: Callable[..., T]
+    foretold: Callable[..., Any] | None = None
 
     @property
     def summary(self) -> str:
@@ -123,6 +129,33 @@ class Registry(Generic[T]):
                 )
         self._entries[name] = Entry(factory)
         return factory
+
+    def foretells(self, factory: Callable[..., Any]) -> Callable[[F], F]:
+        """Declare what is known of a factory's parts before they are built, data and torch aside.
+
+        The decorated function is given a part's checked params and, after them:
+
+        - of a dataset: a function that gives the root's folder, or None where none is at hand;
+          it returns the classes in the order of their indices, or None where only the data tell.
+        - of a metric: the classes; it returns all that ``compute`` may return.
+        - of a task: the classes; it returns all that ``figures`` may return.
+
+        Where the classes are not known they are ``*``, and so are figures of each class.
+        """
+
+        def declare(function: F) -> F:
+            name = factory.__name__
+            self._entries[name] = replace(self._entries[name], foretold=function)
+            return function
+
+        return declare
+
+    def foretold(self, part: Part[T], *given: Any) -> Any:
+        """Return what is known of a part before it is built; None where nobody says."""
+        entry = self._filled().get(part.name)
+        if entry is None or entry.foretold is None or entry.factory is not part.factory:
+            return None
+        return entry.foretold(part.params, *given)
 
     def forget(self, module: str) -> None:
         """Forget what a module registered; recipes that were checked before keep their parts."""

@@ -128,14 +128,15 @@ def _until(events: Sequence[AnyEvent], step: int) -> Sequence[AnyEvent]:
 
 
 def _unread(history: History, reads: Iterable[str]) -> Iterator[Remark]:
-    """Complain of metrics that nothing gives, so that no rule is silent for a misspelt name."""
+    """Complain of metrics that nothing gives, so that no rule is silent without a word."""
     if not (history.stepped and history.evaluated):
         return
     known = sorted({*history.stepped[-1].values, *history.evaluated[-1].values})
     for pattern in reads:
         if not any(fnmatchcase(name, pattern) for name in known):
             message = f"nothing gives {pattern}; there are: {', '.join(known)}"
-            yield Remark("warning", pattern, None, None, message, "correct the metric's name")
+            advice = "correct the metric's name, or give the split what the metric is of"
+            yield Remark("warning", pattern, None, None, message, advice)
 
 
 def class_figures(history: History) -> Iterator[tuple[str, float, float]]:

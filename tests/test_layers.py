@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 # Each may import only what stands before it.
 LAYERS = (
     "errors", "counting", "events", "statistics", "surveys", "samples", "progress", "contracts",
-    "rules", "plan", "signature", "encoders", "registry", "task", "nets", "data", "tasks",
+    "rules", "plan", "signature", "by_class", "encoders", "registry", "task", "nets", "data",
+    "tasks",
     "splitting", "parts", "language", "engine", "insight", "colour", "render", "diff_text",
     "explain_text", "commands", "cli", "__main__",
 )  # fmt: skip
@@ -24,8 +25,8 @@ CORE_SEES = {
     "plan", "task", "nets", "engine",
 }  # fmt: skip
 WITHOUT_TORCH = (
-    "plan", "signature", "encoders", "registry", "splitting", "parts", "language", "cli", "render",
-    "rules", "commands", "colour", "diff_text", "explain_text",
+    "plan", "signature", "by_class", "encoders", "registry", "splitting", "parts", "language",
+    "cli", "render", "rules", "commands", "colour", "diff_text", "explain_text",
 )  # fmt: skip
 PARTS_IMPORT = {*sys.stdlib_module_names, "annotated_types", "pydantic", "pydantic_core", "runner"}
 MAY_PRINT = {"cli", "render"}

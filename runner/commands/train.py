@@ -16,6 +16,7 @@ from runner.language.known import statistics_at_hand
 from runner.language.lints.table import concerns, unknown_allowed
 from runner.language.load import Loaded, load
 from runner.language.machine import expanded, machine_in_use
+from runner.language.misfits import misfits
 from runner.language.plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -81,13 +82,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _load(arguments: argparse.Namespace) -> Loaded:
-    return load(
+    """Load the recipe as it is to be trained.
+
+    Raises: RecipeError: what is wrong with it, as far as it can be told before the data are read.
+    """
+    loaded = load(
         arguments.recipe,
         sets=arguments.set,
         data=arguments.data,
         seed=arguments.seed,
         is_smoke=arguments.smoke,
     )
+    if wrong := misfits(loaded.recipe, loaded.source, lambda: machine_in_use(arguments.machine)):
+        raise RecipeError(wrong)
+    return loaded
 
 
 def _folder_to_resume(arguments: argparse.Namespace) -> Path | None:

@@ -1,4 +1,7 @@
-"""Which class a mask's ids or colours stand for."""
+"""Which class a mask's ids or colours stand for.
+
+Numpy is not imported here: ``runner validate`` reads a mapping too.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from runner.by_class import IGNORED
 from runner.contracts import IGNORE
-from runner.data.files import problem
 from runner.errors import DataError, Problem, RecipeError
 
 MaskFormat = Literal["index", "rgb"]
 Source = int | tuple[int, int, int]
 """What a mask's pixel holds: an id, or a colour (red, green, blue)."""
-
-IGNORED = "ignore"
-"""The name, in a written mapping, of what is no class."""
 
 _SOURCE_COLUMNS: dict[str, dict[str, int]] = {
     "index": {"source_id": 65535},
@@ -140,9 +140,9 @@ def _rows(
         # Spreadsheets write a byte order mark.
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        return [], [problem(path, "the mapping file does not exist; correct data.params.mapping")]
+        return [], [_of_file(path, "the mapping file does not exist; correct data.params.mapping")]
     except (OSError, UnicodeDecodeError) as error:
-        return [], [problem(path, f"the mapping file cannot be read ({error}); copy it anew")]
+        return [], [_of_file(path, f"the mapping file cannot be read ({error}); copy it anew")]
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     columns = [*_SOURCE_COLUMNS[mask_format], "target_id", "target_name"]
     present = reader.fieldnames or []
@@ -153,7 +153,7 @@ def _rows(
             f"the column {', '.join(missing)} is missing; "
             f"{mask_format} masks are mapped by {', '.join(wanted)}"
         )
-        return [], [problem(path, message)]
+        return [], [_of_file(path, message)]
     return [(reader.line_num, row) for row in reader], []
 
 
@@ -167,16 +167,20 @@ def _number(place: str, key: str, text: str | None, limit: int, problems: list[P
     return 0
 
 
+def _of_file(path: Path, message: str) -> Problem:
+    return Problem(str(path), "", message)
+
+
 def _numbering_problems(path: Path, names: dict[int, str]) -> list[Problem]:
     if not names:
         return [
-            problem(path, "maps nothing to a class; give at least one line a target_id below 255")
+            _of_file(path, "maps nothing to a class; give at least one line a target_id below 255")
         ]
     gaps = [str(index) for index in range(max(names)) if index not in names]
     if gaps:
         message = (
             f"no line has target_id {', '.join(gaps)}; number the classes from 0 without a gap"
         )
-        return [problem(path, message)]
+        return [_of_file(path, message)]
     twice = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
-    return [problem(path, f"two classes are called {name!r}; rename one") for name in twice]
+    return [_of_file(path, f"two classes are called {name!r}; rename one") for name in twice]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import reduce
 from operator import add
@@ -23,7 +23,10 @@ def evaluate(run: Run) -> tuple[dict[str, float], tuple[Any, ...]]:
 
     Every process must call it; each looks at its share and all return the same values.
 
-    Raises: RecipeError: two metrics share a name. DataError: there is nothing to look at.
+    The monitored figure may be missing where another evaluation may give it.
+
+    Raises: RecipeError: two metrics share a name, or none gives the monitored figure.
+        DataError: there is nothing to look at, or nothing that the monitored figure is of.
     """
     assert run.val_batches is not None, "a run without validation batches is never evaluated"
     metrics = run.metrics()
@@ -73,10 +76,44 @@ def _reduced(
     if samples == 0:
         raise DataError(Problem("", "data.params", "the validation split is empty; give it items"))
     values = {"val/loss": sum(part[0] for part in parts) / samples}
+    states = [[part[2][position] for part in parts] for position in range(len(metrics))]
     for position, metric in enumerate(metrics):
-        for name, value in metric.compute([part[2][position] for part in parts]).items():
+        found = metric.compute(states[position])
+        if not found and (why := _why_absent(metric, "", states[position])):
+            message = f"measures nothing: {why}; split the data anew, or correct its labels"
+            raise DataError(Problem("", f"metrics.{position}", message))
+        for name, value in found.items():
             if f"val/{name}" in values:
                 message = f"two metrics are called val/{name}; remove one"
                 raise RecipeError(Problem("", "metrics", message))
             values[f"val/{name}"] = value
+    if run.monitor.metric not in values:
+        _refuse_absent(run.monitor.metric, values, metrics, states)
     return values
+
+
+def _refuse_absent(
+    monitored: str,
+    values: Mapping[str, float],
+    metrics: Sequence[Metric],
+    states: Sequence[Sequence[Any]],
+) -> None:
+    """Say why the monitored figure does not exist, unless another evaluation may give it.
+
+    Raises: DataError: the split lacks what it is of. RecipeError: no metric gives it.
+    """
+    known = ", ".join(values)
+    for metric, own in zip(metrics, states, strict=True):
+        why = _why_absent(metric, monitored.removeprefix("val/"), own)
+        if why:
+            message = f"{monitored} does not exist: {why}; split the data anew, or monitor another"
+            raise DataError(Problem("", "monitor.metric", f"{message} ({known})"))
+        if why is not None:
+            return
+    message = f"no metric is called {monitored!r}; name one of {known}"
+    raise RecipeError(Problem("", "monitor.metric", message))
+
+
+def _why_absent(metric: Metric, name: str, states: Sequence[Any]) -> str | None:
+    ask = getattr(metric, "why_absent", None)
+    return ask(name, states) if ask is not None else None

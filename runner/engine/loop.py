@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,6 @@ from runner.engine.history import (
 from runner.engine.machine import machine_errors
 from runner.engine.state import Run, TrainedGroup, capture, restore, seed_everything
 from runner.engine.stepping import Stepper
-from runner.errors import Problem, RecipeError
 from runner.events import Evaluated, Event, Finding, Finished, Saved, Started, Stepped
 
 __all__ = [
@@ -206,10 +206,7 @@ class _Loop:
         """Tell the figures of the validation split, and what is wrong with them."""
         run, memory, monitor = self.run, self.run.memory, self.run.monitor
         values, panels = evaluate(run)
-        if monitor.metric not in values:
-            message = f"no metric is called {monitor.metric!r}; name one of {', '.join(values)}"
-            raise RecipeError(Problem("", "monitor.metric", message))
-        value = values[monitor.metric]
+        value = values.get(monitor.metric, math.nan)
         is_best = is_better(value, memory.best.value if memory.best else None, monitor.mode)
         if is_best:
             memory.best = Best(monitor.metric, value, memory.step)

@@ -1,46 +1,43 @@
 """Whether what a recipe monitors, expects and watches is measured at all, before the training."""
 
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
+from typing import Any
 
 from runner.contracts import HealthRule, Metric
-from runner.errors import Problem, RecipeError
-from runner.language.recipe import Recipe
-from runner.registry import suggestion
+from runner.errors import RecipeError
+from runner.language.figures import misnamed, named_twice
+from runner.language.load import Loaded
+from runner.registry import Part, metrics, tasks
 
 
-def check_metric_names(
-    recipe: Recipe, metrics: Sequence[Metric], health: Sequence[tuple[str, HealthRule]]
+def check_figures(
+    loaded: Loaded,
+    classes: Sequence[str],
+    built: Sequence[Metric],
+    rules: Sequence[tuple[str, HealthRule]],
 ) -> None:
-    """Refuse names that no metric of the recipe gives.
+    """Refuse names of figures that nothing in the recipe gives, or two metrics.
 
     Args:
-        recipe: at the scale that it is run at.
-        metrics: built for its data. Where one does not say its ``names``, nothing is refused.
-        health: name and rule of those in force.
+        loaded: the recipe, at the scale that it is run at.
+        classes: of its data.
+        built: its metrics. Where one does not say what it gives, no name is refused.
+        rules: name and health rule of those in force.
     Raises: RecipeError: every such name, with the nearest that there is.
     """
-    if not all(hasattr(metric, "names") for metric in metrics):
-        return
-    own = [f"val/{name}" for metric in metrics for name in getattr(metric, "names", ())]
-    known = dict.fromkeys(["val/loss", *own])
+    recipe = loaded.recipe
+    pairs = zip(recipe.metrics, built, strict=True)
+    given = [_given(part, metric, classes) for part, metric in pairs]
+    of_task = tasks.foretold(recipe.task, classes)
     problems = [
-        Problem("", key, f"no metric of this recipe gives {name}; {suggestion(name, known)}")
-        for key, name in _asked_for(recipe, health)
-        if name.startswith("val/") and not any(fnmatchcase(each, name) for each in known)
+        *named_twice(given),
+        *misnamed(loaded.source, recipe, given, of_task, rules),
     ]
     if problems:
         raise RecipeError(problems)
 
 
-def _asked_for(
-    recipe: Recipe, health: Sequence[tuple[str, HealthRule]]
-) -> Iterator[tuple[str, str]]:
-    """Yield key and name of every metric that the recipe speaks of."""
-    yield "monitor.metric", recipe.monitor.metric
-    for number, expectation in enumerate(recipe.expect):
-        if expectation.scale == recipe.scale:
-            yield f"expect.{number}.metric", expectation.metric
-    for name, rule in health:
-        for pattern in getattr(rule, "reads", ()):
-            yield f"health.{name}", pattern
+def _given(part: Part[Any], metric: Metric, classes: Sequence[str]) -> Sequence[str] | None:
+    """Return what a metric gives: as its part was declared to, or as it says itself."""
+    declared: Sequence[str] | None = metrics.foretold(part, classes)
+    return declared if declared is not None else getattr(metric, "names", None)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from runner.contracts import Data, DataContext
 from runner.data.samples import sample_folder
+from runner.language.folders import SAMPLE_PREFIX
 from runner.language.known import analysis_at_hand, analyze_command
-from runner.language.load import SAMPLE_PREFIX, Loaded
+from runner.language.load import Loaded
 from runner.language.machine import Machine
 from runner.language.recipe import Recipe
 from runner.statistics import analysis_folder, read_analysis

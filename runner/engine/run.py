@@ -12,7 +12,7 @@ from runner.contracts import Batch, Data, HealthRule, Horizon, Metric, Sampler, 
 from runner.engine.batches import evaluation_loader, train_loader
 from runner.engine.distributed import Processes
 from runner.engine.history import EarlyStopping, Monitor
-from runner.engine.names import check_metric_names
+from runner.engine.names import check_figures
 from runner.engine.reading import read_data
 from runner.engine.state import Run, TrainedGroup, seed_everything
 from runner.language.blame import blaming
@@ -96,7 +96,7 @@ def assemble(
     with blaming(source, "health"):
         health = build_health(loaded)
     with blaming(source):
-        check_metric_names(recipe, metrics, health)
+        check_figures(loaded, data.spec.classes, metrics, health)
 
     stopping = train.early_stopping
     run = Run(

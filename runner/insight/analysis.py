@@ -25,8 +25,9 @@ from runner.insight.near_duplicates import near_duplicates
 from runner.insight.spread import processes_for, spread
 from runner.insight.verification import files_of, holds_volumes, image_problems, volume_problems
 from runner.language.blame import blaming
+from runner.language.folders import SAMPLE_PREFIX
 from runner.language.known import data_block
-from runner.language.load import SAMPLE_PREFIX, Loaded
+from runner.language.load import Loaded
 from runner.language.machine import Machine
 from runner.language.recipe import Recipe
 from runner.nets.class_weights import balanced_weights

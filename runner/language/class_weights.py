@@ -12,7 +12,7 @@ from runner.language.document import dotted
 from runner.language.recipe import Recipe
 from runner.language.walk import parts_of
 from runner.nets.class_weights import balanced_weights
-from runner.registry import KINDS, Part
+from runner.registry import KINDS, Part, datasets
 from runner.statistics import Statistics
 
 _WEIGHTS = ("alpha", "weights", "class_weights")
@@ -141,9 +141,13 @@ def _two(names: Sequence[str]) -> Sequence[str]:
 
 
 def _names(recipe: Recipe, counts: Mapping[str, float]) -> list[str]:
-    if counts:
-        return list(counts)
-    classes = getattr(recipe.data.params, "classes", None)
+    return list(counts or named_classes(recipe))
+
+
+def named_classes(recipe: Recipe) -> list[str]:
+    """Return the classes that a recipe itself names; none where its data tell them."""
+    told = datasets.foretold(recipe.data, lambda: None)
+    classes = getattr(recipe.data.params, "classes", None) if told is None else told
     return list(classes) if isinstance(classes, Mapping | list | tuple) else []
 
 

@@ -55,20 +55,43 @@ class Place:
 
 @dataclass
 class Document:
-    """Plain data (mappings with text keys, lists, text, numbers, truth values, None) and places."""
+    """Plain data (mappings with text keys, lists, text, numbers, truth values, None) and places.
+
+    Attributes:
+        data: a scalar that YAML would misread is its text.
+        places: the line of every key.
+        problems: what to mend although it could be read.
+    """
 
     data: Any = None
     places: dict[Key, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def parse(text: str, file: str) -> Document:
-    """Read one YAML document.
+    """Read one YAML document in which nothing is wrong.
 
     Args:
         text: of the file.
         file: its name, for the places.
-    Raises: RecipeError: not YAML, too large, too deep, an alias bomb, a tag, a key written twice,
-        a scalar that YAML would misread; all at once, as far as the syntax holds.
+    Raises: RecipeError: as ``examine``, or what that finds; all at once.
+    """
+    document = examine(text, file)
+    if document.problems:
+        raise RecipeError(document.problems)
+    return document
+
+
+def examine(text: str, file: str) -> Document:
+    """Read one YAML document as far as it can be read.
+
+    Its ``problems`` are tags, keys written twice and scalars that YAML would misread.
+
+    Args:
+        text: of the file.
+        file: its name, for the places.
+    Raises: RecipeError: not YAML, too large, too deep, an alias bomb, with all that was found up to
+        there.
     """
     if len(text.encode()) > LARGEST_BYTES:
         raise RecipeError(
@@ -84,30 +107,14 @@ def parse(text: str, file: str) -> Document:
         reader.read(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        reader.problems.append(
-            Problem(
-                str(Place(file, mark.line + 1 if mark else 1)),
-                "",
-                f"not YAML: {error.problem}; correct the line, or the one before",
-            )
-        )
+        place = Place(file, mark.line + 1 if mark else 1)
+        message = f"not YAML: {error.problem}; correct the line, or the one before"
+        raise RecipeError([*reader.document.problems, Problem(str(place), "", message)]) from None
     except yaml.YAMLError as error:
-        reader.problems.append(
-            Problem(
-                str(Place(file, 1)), "", f"not YAML: {error}; make it simpler, or export it anew"
-            )
-        )
-    if reader.problems:
-        raise RecipeError(reader.problems)
+        message = f"not YAML: {error}; make it simpler, or export it anew"
+        problem = Problem(str(Place(file, 1)), "", message)
+        raise RecipeError([*reader.document.problems, problem]) from None
     return reader.document
-
-
-def parse_value(text: str, file: str) -> Any:
-    """Read the value of a ``--set``: any YAML in flow style.
-
-    Raises: RecipeError: as ``parse``.
-    """
-    return parse(text, file).data
 
 
 class _TooMuchError(yaml.YAMLError):
@@ -120,7 +127,6 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.document = Document()
-        self.problems: list[Problem] = []
         self._anchors: dict[str, Any] = {}
         self._nodes = 0
 
@@ -189,14 +195,18 @@ class _Reader:
             return _PLAIN[text]
         if _WHOLE.fullmatch(text):
             # Longer numbers are no recipe's, and Python takes quadratic time to read them.
-            return int(text) if len(text) < 32 else self._problem(key, event, "too many digits")
+            if len(text) < 32:
+                return int(text)
+            self._problem(key, event, "too many digits")
+            return text
         if _REAL.fullmatch(text):
             number = float(text)
-            if number in (float("inf"), float("-inf")):
-                return self._problem(key, event, f"{text} is too large for a number")
-            return number
-        cure = _trap(text)
-        return self._problem(key, event, f"{text} is ambiguous: {cure}") if cure else text
+            if number not in (float("inf"), float("-inf")):
+                return number
+            self._problem(key, event, f"{text} is too large for a number")
+        elif cure := _trap(text):
+            self._problem(key, event, f"{text} is ambiguous: {cure}")
+        return text
 
     def _count(self, nodes: int) -> None:
         self._nodes += nodes
@@ -208,7 +218,7 @@ class _Reader:
 
     def _problem(self, key: Key, event: Any, message: str) -> None:
         place = Place(self.file, event.start_mark.line + 1)
-        self.problems.append(Problem(str(place), dotted(key), message))
+        self.document.problems.append(Problem(str(place), dotted(key), message))
 
 
 def _trap(text: str) -> str:

@@ -1,6 +1,8 @@
-"""Where the published recipes lie."""
+"""Where the published recipes lie, and what stands for the folder of an embedded sample."""
 
 from pathlib import Path
+
+SAMPLE_PREFIX = "sample:"
 
 
 def published_folder() -> Path:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from runner.language.load import SAMPLE_PREFIX, Loaded, is_published
+from runner.language.class_weights import named_classes
+from runner.language.folders import SAMPLE_PREFIX
+from runner.language.load import Loaded, is_published
 from runner.language.plugins import is_own
 from runner.language.recipe import Recipe
 from runner.language.source import shown_path
@@ -93,7 +95,7 @@ def _folders(runs: Path, named: list[str]) -> Iterator[Path]:
 
 
 def _is_alike(recipe: Recipe, statistics: Statistics) -> bool:
-    classes = getattr(recipe.data.params, "classes", None)
-    if isinstance(classes, Mapping | list | tuple) and list(classes) != list(statistics.classes):
+    named = named_classes(recipe)
+    if named and named != list(statistics.classes):
         return False
     return statistics.dataset == recipe.data.name

@@ -1,15 +1,18 @@
 """Load a recipe: read, overlay, resolve and check, with every problem at its line."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from runner.errors import Problem, RecipeError
+from runner.language.check import check, in_order
 from runner.language.document import Key, Place, dotted
+from runner.language.folders import SAMPLE_PREFIX
+from runner.language.legible import legible
+from runner.language.misfits import misfits
 from runner.language.overlay import Source, overlay, swaps_part, value_at
 from runner.language.plugins import load_plugins_of_run
 from runner.language.recipe import (
@@ -18,11 +21,7 @@ from runner.language.recipe import (
     fingerprint_of_meaning,
     fingerprint_of_run,
 )
-from runner.language.references import resolve
 from runner.language.source import assignments, find, published_folder, read
-from runner.language.wording import problems_of
-
-SAMPLE_PREFIX = "sample:"
 
 
 @dataclass(frozen=True)
@@ -113,45 +112,35 @@ def load(
         texts.append(f"data.params.root={_quoted(data)}")
     if seed is not None:
         texts.append(f"train.seed={seed}")
-    own_sets = assignments(texts)
+    problems: dict[Problem, None] = {}
+    own_sets: Sequence[Source] = ()
+    with _collected(problems, source):
+        own_sets = assignments(texts)
     is_flat = "name" in source.own
-    _check_blocks(source)
-    written = check(source)
     scaled = source if is_flat or is_full else _scaled(source, own_sets, is_smoke)
     for each in own_sets:
         scaled = overlay(scaled, each)
-    recipe = written if scaled is source else check(scaled)
+    with _collected(problems, source):
+        written = recipe = check(source)
+    if scaled is not source:
+        with _collected(problems, scaled):
+            recipe = check(scaled)
+    if problems:
+        raise RecipeError(in_order(problems))
     return Loaded(name, recipe, written, scaled, tuple(sets))
 
 
-def check(source: Source) -> Recipe:
-    """Check a merged source against the schema.
-
-    Raises: RecipeError: every problem at its file and line.
-    """
-    resolved = resolve(source)
+@contextmanager
+def _collected(problems: dict[Problem, None], source: Source) -> Iterator[None]:
+    """Add what the block finds wrong, and was not said of this source's keys before."""
     try:
-        is_child = len(source.chain) > 1
-        return Recipe.model_validate(resolved.data, context={"is_child": is_child})
-    except ValidationError as error:
-        raise RecipeError(problems_of(error, resolved)) from None
+        yield
+    except RecipeError as error:
+        problems |= dict.fromkeys(_unsaid(error.problems, problems, source))
 
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _check_blocks(source: Source) -> None:
-    if problems := _misplaced_blocks(source):
-        raise RecipeError(problems)
-
-
-def _misplaced_blocks(source: Source) -> list[Problem]:
-    """Hold ``sample`` and ``smoke`` to the root recipe: no version may be tuned by them."""
-    is_child = len(source.chain) > 1
-    message = "stands in the root recipe of a scenario alone, the same for all versions; remove it"
-    blocks = [key for key in ("sample", "smoke") if is_child and key in source.own]
-    return [source.problem((key,), message) for key in blocks]
 
 
 def _scaled(source: Source, own_sets: Sequence[Source], is_smoke: bool) -> Source:
@@ -175,7 +164,7 @@ def _laid_over(source: Source, blocks: Sequence[Scale]) -> Source:
     scaled = source
     for name in blocks:
         block = source.data.get(name)
-        if block is None and name == "smoke":
+        if block is None and name == "smoke" and isinstance(source.data.get("train"), dict):
             scaled = overlay(scaled, _few_steps())
         elif isinstance(block, dict):
             kept = _still_named(block, scenario_root.data, source.data)
@@ -254,7 +243,6 @@ def _read_reference(reference: str) -> tuple[str, Source]:
 
 
 def _as_written(name: str, source: Source) -> Loaded:
-    _check_blocks(source)
     recipe = check(source)
     return Loaded(name, recipe, recipe, source)
 
@@ -274,15 +262,19 @@ def load_at_every_scale(reference: str) -> Loaded:
         sources += [_laid_over(source, ["sample"]), _laid_over(source, ["smoke"])]
     elif not is_flat and (trained := _scaled(source, (), is_smoke=False)) is not source:
         sources.append(trained)
-    problems = dict.fromkeys(_misplaced_blocks(source))
+    problems: dict[Problem, None] = {}
     recipes = []
     for each in sources:
+        found: Sequence[Problem] = ()
         try:
-            recipes.append(check(each))
+            recipe = check(each)
+            recipes.append(recipe)
         except RecipeError as error:
-            problems |= dict.fromkeys(_unsaid(error.problems, problems, each))
+            found, recipe = error.problems, legible(each)
+        found = [*found, *misfits(recipe, each)]
+        problems |= dict.fromkeys(_unsaid(found, problems, each))
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(in_order(problems))
     return Loaded(name, recipes[0], recipes[0], source)
 
 

@@ -27,6 +27,7 @@ class Source:
         chain: the file of each recipe it was merged from, the root first.
         own: what the last of them says itself.
         revision: of git that they were read from; the files as they are where None.
+        problems: what was found wrong while they were read.
     """
 
     data: dict[str, Any]
@@ -34,6 +35,7 @@ class Source:
     chain: tuple[Path, ...] = ()
     own: Mapping[str, Any] = field(default_factory=dict)
     revision: Revision | None = None
+    problems: tuple[Problem, ...] = ()
 
     def place(self, key: Key) -> Place:
         """Return the line of ``key``, or of its nearest written ancestor."""
@@ -95,7 +97,8 @@ def overlay(base: Source, above: Source) -> Source:
         }
 
     data = merge(base.data, above.data, ())
-    return replace(base, data=data, places={**places, **above.places, (): base.places[()]})
+    places = {**places, **above.places, (): base.places[()]}
+    return replace(base, data=data, places=places, problems=base.problems + above.problems)
 
 
 def _is_superseded(name: str, own: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os
 import re
 import sys
 import traceback
@@ -67,14 +68,14 @@ def blaming_plugins() -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         fault = plugin_fault(error)
         if fault is None:
             raise
         raise fault from error
 
 
-def plugin_fault(error: Exception) -> RecipeError | None:
+def plugin_fault(error: BaseException) -> RecipeError | None:
     """Return the error that blames a plugin's line; None where no plugin had a part in it."""
     place = None if isinstance(error, RunnerError) else _line_in_plugin(error)
     if place is None:
@@ -84,8 +85,8 @@ def plugin_fault(error: Exception) -> RecipeError | None:
 
 
 def _line_in_plugin(error: BaseException) -> str | None:
-    """Return the innermost line of a plugin that an error passed through, as ``file:line``."""
-    files = {str(m.__file__) for name, m in sys.modules.items() if name.startswith(_MODULE)}
+    """Return the innermost line of the user's own that an error passed through: ``file:line``."""
+    files = _own_files()
     passed = [
         (frame.filename, frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
@@ -96,6 +97,38 @@ def _line_in_plugin(error: BaseException) -> str | None:
         if file in files:
             passed.append((file, int(line)))
     return f"{passed[-1][0]}:{passed[-1][1]}" if passed else None
+
+
+def _own_files() -> set[str]:
+    """Return the plugins' files, and those of the user's other modules that they may have imported.
+
+    What is installed, Python itself and the runner are nobody's own.
+    """
+    modules = list(sys.modules.items())
+    loaded = [(name, getattr(module, "__file__", None) or "") for name, module in modules]
+    plugins = {file for name, file in loaded if name.startswith(_MODULE)}
+    if not plugins:
+        return set()
+    library = str(Path(os.__file__).parent)
+    folders = {Path(file).parent for file in plugins}
+    folders |= {
+        Path(entry).resolve()
+        for entry in sys.path
+        if not entry.startswith(library) and "-packages" not in entry
+    }
+    others = {
+        file
+        for name, file in loaded
+        if name.partition(".")[0] not in ("runner", "__main__")
+        and any(Path(file) in _files_of(name, folder) for folder in folders)
+    }
+    return plugins | others
+
+
+def _files_of(module: str, folder: Path) -> tuple[Path, Path]:
+    """Return the files that a module of this name has in a folder that it is imported from."""
+    path = folder.joinpath(*module.split("."))
+    return path.with_name(f"{path.name}.py"), path / "__init__.py"
 
 
 def _said(error: BaseException) -> str:

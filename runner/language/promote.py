@@ -7,10 +7,11 @@ from itertools import takewhile
 from typing import Any
 
 from runner.errors import Problem, RecipeError
+from runner.language.check import check
 from runner.language.differences import Difference, differences
 from runner.language.document import Key, Place, dotted
 from runner.language.dump import to_yaml
-from runner.language.load import Loaded, check, is_published, load_written
+from runner.language.load import Loaded, is_published, load_written
 from runner.language.lock_file import Lock
 from runner.language.overlay import Source, overlay, without
 from runner.language.source import OWN_KEYS, assignments, published

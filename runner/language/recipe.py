@@ -208,25 +208,7 @@ class Recipe(Strict):
     @field_validator("health", mode="before")
     @classmethod
     def _rules(cls, block: Any) -> dict[str, Rule | None]:
-        if not isinstance(block, Mapping):
-            raise PydanticCustomError(
-                "rules", "should be a mapping of rule names to their values: {dead_class: {}}"
-            )
-        details: list[InitErrorDetails] = []
-        rules: dict[str, Rule | None] = {}
-        for name, values in block.items():
-            try:
-                rules[name] = _rule(name, values)
-            except ValidationError as error:
-                for each in error.errors(include_url=False):
-                    loc = each["loc"][1:] if each["loc"][:1] == ("params",) else each["loc"]
-                    kind = PydanticCustomError("rule", "{m}", {"m": each["msg"]})
-                    details.append(
-                        InitErrorDetails(type=kind, loc=(name, *loc), input=each["input"])
-                    )
-        if details:
-            raise ValidationError.from_exception_data("health", details)
-        return rules
+        return rules_of(block)
 
     @field_serializer("health")
     def _dump_rules(self, rules: dict[str, Rule | None]) -> dict[str, Any]:
@@ -240,6 +222,27 @@ class Recipe(Strict):
     def dump(self) -> dict[str, Any]:
         """Return it as plain data, defaults filled in, in the order a recipe is written."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def rules_of(block: Any) -> dict[str, Rule | None]:
+    """Check a recipe's ``health``: rules by name, each against its own parameters."""
+    if not isinstance(block, Mapping):
+        raise PydanticCustomError(
+            "rules", "should be a mapping of rule names to their values: {dead_class: {}}"
+        )
+    details: list[InitErrorDetails] = []
+    rules: dict[str, Rule | None] = {}
+    for name, values in block.items():
+        try:
+            rules[name] = _rule(name, values)
+        except ValidationError as error:
+            for each in error.errors(include_url=False):
+                loc = each["loc"][1:] if each["loc"][:1] == ("params",) else each["loc"]
+                kind = PydanticCustomError("rule", "{m}", {"m": each["msg"]})
+                details.append(InitErrorDetails(type=kind, loc=(name, *loc), input=each["input"]))
+    if details:
+        raise ValidationError.from_exception_data("health", details)
+    return rules
 
 
 def _rule(name: str, values: Any) -> Rule | None:

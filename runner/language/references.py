@@ -21,20 +21,22 @@ def resolve(source: Source) -> Source:
 
     Raises: RecipeError: any other expression, a missing key, a circle.
     """
-    problems, is_needed = [], False
-    for key, value in _texts(source.data):
-        if "${" not in value or _is_prose(key):
-            continue
-        is_needed = True
-        if not _REFERENCE.fullmatch(value):
-            problems.append(
-                source.problem(
-                    key, f"{value!r} is no reference; only a whole ${{dotted.key}} is replaced"
-                )
-            )
+    references = [*references_in(source)]
+    problems = [
+        source.problem(key, f"{value!r} is no reference; only a whole ${{dotted.key}} is replaced")
+        for key, value in references
+        if not _REFERENCE.fullmatch(value)
+    ]
     if problems:
         raise RecipeError(problems)
-    return _replaced(source) if is_needed else source
+    return _replaced(source) if references else source
+
+
+def references_in(source: Source) -> Iterator[tuple[Key, str]]:
+    """Yield each text, prose aside, that is or should be a reference, with its key."""
+    for key, value in _texts(source.data):
+        if "${" in value and not _is_prose(key):
+            yield key, value
 
 
 def _texts(data: Any, key: Key = ()) -> Iterator[tuple[Key, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import Problem, RecipeError
-from runner.language.document import LARGEST_BYTES, Document, Key, Place, parse, parse_value
+from runner.language.document import LARGEST_BYTES, Document, Key, Place, examine
 from runner.language.folders import published, published_folder
 from runner.language.overlay import Source, overlay, without
 from runner.language.revisions import Revision, open_revision
@@ -91,33 +91,45 @@ def read(path: Path, revision: Revision | None = None) -> Source:
 def _read(path: Path, revision: Revision | None, above: tuple[Path, ...]) -> Source:
     shown = revision.shown(path) if revision else shown_path(path)
     document = _parsed(revision.read_text(path) if revision else _text_of(path), shown)
+    found = tuple(document.problems)
     if not isinstance(document.data, dict):
         message = "a recipe is a mapping of keys to values; write extends: uav_fixed, say"
-        raise RecipeError(Problem(f"{shown}:1", "", message))
+        raise RecipeError([*found, Problem(f"{shown}:1", "", message)])
     places = {(): Place(shown, 1), **document.places}
-    own = Source(document.data, places, (path,), revision=revision)
+    own = Source(document.data, places, (path,), revision=revision, problems=found)
     try:
         data = upgraded(document.data)
     except ValueError as error:
-        raise RecipeError(own.problem(("schema",), str(error))) from None
+        raise RecipeError([*found, own.problem(("schema",), str(error))]) from None
     own = replace(own, data=data, own=dict(data))
     if "extends" not in own.data:
         return own
-    base = _base(own, path)
-    if base.resolve() in {each.resolve() for each in (*above, path)}:
-        circle = " -> ".join(each.stem for each in (*above, path, base))
-        raise RecipeError(own.problem(("extends",), f"goes in a circle: {circle}; extend another"))
-    below = _read(base, revision, (*above, path))
+    try:
+        below = _below(own, path, above)
+    except RecipeError as error:
+        raise RecipeError([*found, *error.problems]) from None
     merged = overlay(_inherited(below), without(own, ("extends",)))
     # What is missing altogether is missing from this file, not from its base.
     places = {**merged.places, (): own.places[()]}
     return replace(merged, places=places, chain=(*below.chain, path), own=own.data)
 
 
+def _below(own: Source, path: Path, above: tuple[Path, ...]) -> Source:
+    """Read what a recipe extends.
+
+    Raises: RecipeError: it cannot be read, or goes in a circle.
+    """
+    base = _base(own, path)
+    if base.resolve() in {each.resolve() for each in (*above, path)}:
+        circle = " -> ".join(each.stem for each in (*above, path, base))
+        raise RecipeError(own.problem(("extends",), f"goes in a circle: {circle}; extend another"))
+    return _read(base, own.revision, (*above, path))
+
+
 @lru_cache(maxsize=64)
 def _parsed(text: str, shown: str) -> Document:
     """Parse a file once, however many recipes extend it; nobody changes what it returns."""
-    return parse(text, shown)
+    return examine(text, shown)
 
 
 def _base(own: Source, path: Path) -> Path:
@@ -193,6 +205,8 @@ def shown_path(path: Path) -> str:
 def assignments(texts: Sequence[str]) -> list[Source]:
     """Read ``KEY=VALUE`` texts of ``--set``, each as a source to lay over a recipe.
 
+    A value that YAML would misread is among its source's problems.
+
     Raises: RecipeError: no ``=``, no key, or a value that is not YAML.
     """
     found, problems = [], []
@@ -208,15 +222,17 @@ def assignments(texts: Sequence[str]) -> list[Source]:
             problems.append(Problem(place, key[0], message))
             continue
         try:
-            data: Any = parse_value(value, place)
+            document = examine(value, place)
         except RecipeError as error:
             problems.extend(replace(each, place=place, key=name) for each in error.problems)
             continue
+        data: Any = document.data
+        doubtful = tuple(replace(each, place=place, key=name) for each in document.problems)
         places: dict[Key, Place] = {(): Place(place)}
         for length in range(len(key), 0, -1):
             places[key[:length]] = Place(place)
             data = {key[length - 1]: data}
-        found.append(Source(data, places))
+        found.append(Source(data, places, problems=doubtful))
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError([*problems, *(each for source in found for each in source.problems)])
     return found

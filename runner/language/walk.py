@@ -34,14 +34,20 @@ class Reading:
 
 def parts_of(recipe: Recipe) -> Iterator[tuple[Key, Part[Any]]]:
     """Yield each part that a recipe names, the outer before the inner, with its key."""
-    yield from _parts(recipe, ())
+    yield from parts_below(recipe, ())
 
 
-def _parts(value: Any, key: Key) -> Iterator[tuple[Key, Part[Any]]]:
+def parts_below(value: Any, key: Key) -> Iterator[tuple[Key, Part[Any]]]:
+    """Yield each part that a value holds, or is.
+
+    Args:
+        value: of a recipe.
+        key: of the value.
+    """
     inner: Iterable[tuple[str | int, Any]]
     if isinstance(value, Part):
         yield key, value
-        yield from _parts(value.params, (*key, "params"))
+        yield from parts_below(value.params, (*key, "params"))
         return
     if isinstance(value, Rule):
         # A recipe writes a rule's values below its name, without ``params``.
@@ -56,7 +62,8 @@ def _parts(value: Any, key: Key) -> Iterator[tuple[Key, Part[Any]]]:
     else:
         return
     for name, each in inner:
-        yield from _parts(each, (*key, name))
+        if not isinstance(each, str | int | float | None):
+            yield from parts_below(each, (*key, name))
 
 
 def reading_of(recipe: Recipe, key: Key) -> Reading | None:

@@ -43,12 +43,6 @@ class BinaryOverlap:
         self._voxels: list[Tensor] = []
         self._probability: list[Tensor] = []
 
-    names = (
-        "dice", "iou", "foreground_share_predicted", "foreground_share_labelled",
-        "probability_std", "foreground_share_everywhere",
-    )  # fmt: skip
-    """All that ``compute`` may return."""
-
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Count a batch, on the device of its logits."""
         assert outputs.logits is not None, "the overlap is of a segmentation's logits"
@@ -87,6 +81,17 @@ class BinaryOverlap:
         if all_:
             found["foreground_share_everywhere"] = predicted_of_all / all_
         return found
+
+    def why_absent(self, name: str, states: Sequence[Counted]) -> str | None:
+        """Return what the split lacks for a figure; None for one that is never given."""
+        shares = ("foreground_share_predicted", "foreground_share_labelled", "probability_std")
+        if name not in ("", "dice", "iou", "foreground_share_everywhere", *shares):
+            return None
+        if not sum(int(state.voxels[:, 0].sum()) for state in states):
+            return "no voxel of the validation split has a class, all are ignored or unlabelled"
+        return (
+            "no voxel of the validation split is foreground, and none is predicted" if name else ""
+        )
 
 
 def scored_mask(batch: Batch, target: str, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -53,16 +53,6 @@ class AveragePrecision:
         self._count_from = count_from
         self._seen: list[tuple[Sequence[Boxes], Tensor, tuple[Ragged, Tensor]]] = []
 
-    @property
-    def names(self) -> list[str]:
-        """All that ``compute`` may return."""
-        of_classes = [
-            f"{kind}/{name}" for kind in ("ap", "ap50", "predicted_share") for name in self._classes
-        ]
-        boxes = ("boxes_per_image", "boxes_per_image_kept", "boxes_per_image_true")
-        also = [f"map50@{threshold:g}" for threshold in self._also_at]
-        return ["map", "map50", "map75", *also, *boxes, "places_with_box", *of_classes]
-
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Keep what a batch's labelled samples hold and what was predicted for them."""
         assert outputs.boxes is not None, "this metric is of a detection's boxes"
@@ -108,6 +98,14 @@ class AveragePrecision:
             at = precisions(images, len(self._classes), threshold)
             found[f"map50@{threshold:g}"] = _mean(at[IOU_50])
         return found | self._counts(images, places)
+
+    def why_absent(self, name: str, states: Sequence[Any]) -> str | None:
+        """Return what the split lacks for a figure; None for one of no class of its own."""
+        if not any(state[0] for state in states):
+            return "no image of the validation split is labelled"
+        kind, _, own = name.partition("/")
+        is_of_class = kind in ("ap", "ap50") and own in self._classes
+        return f"no box of the validation split is {own}" if is_of_class else None
 
     def _counts(
         self, images: Sequence[Image], places: Sequence[tuple[int, int]]

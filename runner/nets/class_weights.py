@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from runner.by_class import (
+    confused_classes,
+    figures_of_classes,
+    grouped_classes,
+    weights_of_classes,
+)
 from runner.errors import DataError, Problem, RecipeError
-from runner.registry import suggestion
 
 if TYPE_CHECKING:
     from runner.contracts import DataSpec
@@ -46,14 +51,9 @@ def class_weights(
     """
     if isinstance(weights, str):
         return _measured_weights(spec, key=key)
+    _refuse(weights_of_classes(weights, spec.classes, key))
     if isinstance(weights, Mapping):
-        return figures_by_class(weights, spec, key=key, what="weight")
-    if len(weights) != len(spec.classes):
-        message = (
-            f"{len(weights)} weights for {len(spec.classes)} classes; "
-            f"write one for each of {', '.join(spec.classes)}"
-        )
-        raise RecipeError(Problem("", key, message))
+        return tuple(float(weights[name]) for name in spec.classes)
     return tuple(map(float, weights))
 
 
@@ -69,14 +69,7 @@ def figures_by_class(
         what: such as ``weight``.
     Raises: RecipeError: a class has none, or a name is no class.
     """
-    problems = [
-        each for name in figures for each in _unknown_classes([name], spec, key=f"{key}.{name}")
-    ]
-    missing = [name for name in spec.classes if name not in figures]
-    if missing:
-        problems.append(Problem("", key, f"{', '.join(missing)}: no {what}; add it for each class"))
-    if problems:
-        raise RecipeError(problems)
+    _refuse(figures_of_classes(what)(figures, spec.classes, key))
     return tuple(float(figures[name]) for name in spec.classes)
 
 
@@ -91,11 +84,7 @@ def penalty_matrix(
         key: the recipe's parameter, named in errors.
     Raises: RecipeError: a name is no class of the data.
     """
-    problems = _unknown_classes(penalties, spec, key=key)
-    for truth, row in penalties.items():
-        problems += _unknown_classes(row, spec, key=f"{key}.{truth}")
-    if problems:
-        raise RecipeError(problems)
+    _refuse(confused_classes(penalties, spec.classes, key))
     return [
         [float(penalties.get(truth, {}).get(predicted, 1.0)) for predicted in spec.classes]
         for truth in spec.classes
@@ -109,13 +98,7 @@ def class_groups(
 
     Raises: RecipeError: a name is no class of the data.
     """
-    problems = [
-        each
-        for name, group in groups.items()
-        for each in _unknown_classes(group, spec, key=f"{key}.{name}")
-    ]
-    if problems:
-        raise RecipeError(problems)
+    _refuse(grouped_classes(groups, spec.classes, key))
     index = {name: position for position, name in enumerate(spec.classes)}
     return {name: tuple(index[each] for each in group) for name, group in groups.items()}
 
@@ -141,10 +124,6 @@ def _measured_weights(spec: DataSpec, *, key: str) -> tuple[float, ...]:
     return balanced_weights(counts)
 
 
-def _unknown_classes(names: Iterable[str], spec: DataSpec, *, key: str) -> list[Problem]:
-    known = dict.fromkeys(spec.classes)
-    return [
-        Problem("", key, f"no class is called {name!r}; {suggestion(name, known)}")
-        for name in names
-        if name not in known
-    ]
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise RecipeError(problems)

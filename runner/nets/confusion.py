@@ -8,9 +8,6 @@ from torch import Tensor
 from runner.contracts import IGNORE, Batch
 from runner.task import Outputs
 
-SUMMARIES = ("miou", "pixel_accuracy")
-"""Names of the figures that are of no single class."""
-
 
 class ConfusionMatrix:
     """Counts pixels by true and predicted class; a Metric of a segmentation's logits.
@@ -35,13 +32,6 @@ class ConfusionMatrix:
         self._rates = dict(rates)
         self._means = dict(means)
         self._counts: Tensor | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """All that ``compute`` may return."""
-        kinds = ("iou", "accuracy", "precision")
-        of_classes = [f"{kind}/{name}" for kind in kinds for name in self._classes]
-        return [*of_classes, *SUMMARIES, *(f"miou/{name}" for name in self._means), *self._rates]
 
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Count a batch, on the device of its logits."""
@@ -69,6 +59,30 @@ class ConfusionMatrix:
         """
         counts = torch.stack(list(states)).sum(0)
         return figures(counts, self._classes, self._rates, self._means)
+
+    def why_absent(self, name: str, states: Sequence[Tensor]) -> str | None:
+        """Return what the split lacks for a figure; empty where only predictions lack it."""
+        of = self._classes_of(name)
+        true = torch.stack(list(states)).sum((0, 2))
+        if not true.any() and (of is not None or not name):
+            return "no pixel of the validation split has a class, all are ignored or unlabelled"
+        if of is None:
+            return None
+        lacking = [self._classes[index] for index in of if not true[index]]
+        if len(lacking) < len(of) or name.startswith("precision/"):
+            return ""
+        return f"no pixel of the validation split is {' or '.join(lacking)}"
+
+    def _classes_of(self, name: str) -> Sequence[int] | None:
+        """Return the true classes that a figure is of; None for one that is never given."""
+        kind, _, own = name.partition("/")
+        if kind in ("iou", "accuracy", "precision") and own in self._classes:
+            return [self._classes.index(own)]
+        if name in self._rates:
+            return self._rates[name][:1]
+        if name in ("miou", "pixel_accuracy"):
+            return range(len(self._classes))
+        return self._means.get(own) if kind == "miou" else None
 
 
 def confusion_counts(logits: Tensor, mask: Tensor) -> Tensor:

@@ -40,17 +40,6 @@ class PointingScore:
         self._steps: list[Tensor] = []
         self._counts: list[Tensor] = []
 
-    @property
-    def names(self) -> list[str]:
-        """All that ``compute`` may return."""
-        done = ("share", "largest", "recall", "f1", "false_positive", "auroc")
-        return [
-            *("error_px/median", "error_px/mean", "mse"),
-            *(f"pck@{limit:g}" for limit in self.pck_px),
-            *(f"done/{name}" for name in done),
-            *("count_mae", "count_bias", "count_mae_of_mean"),
-        ]
-
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Keep a batch's figures, on its device."""
         assert outputs.point is not None and outputs.done is not None, "it is of pointed places"
@@ -90,6 +79,20 @@ class PointingScore:
             middle = counts[:, 1].mean()
             found["count_mae_of_mean"] = float((counts[:, 1] - middle).abs().mean())
         return found
+
+    def why_absent(self, name: str, states: Sequence[Looked]) -> str | None:
+        """Return what the evaluation lacks for a figure; None for one that is never given."""
+        if not name:
+            return "no step of the validation split is labelled"
+        if name.startswith("count_"):
+            return "no image's objects were counted (data.params.counted_images says of how many)"
+        if name.startswith("done/"):
+            is_done = torch.cat([state.steps[:, 0] > 0 for state in states])
+            kind = "in which all is done" if not is_done.any() else "in which an object is left"
+            return f"no step of the validation split is one {kind}"
+        if name in ("mse", "error_px/median", "error_px/mean") or name.startswith("pck@"):
+            return "no step of the validation split is one in which an object is left"
+        return None
 
 
 def done_figures(probability: Tensor, is_done: Tensor) -> dict[str, float]:

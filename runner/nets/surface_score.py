@@ -44,9 +44,6 @@ class SurfaceScore:
         self._variation_factor = variation_factor
         self._found: list[dict[str, float]] = []
 
-    names = ("surface_dice", "topo", "voi", "voi_score", "score")
-    """All that ``compute`` may return."""
-
     def update(self, outputs: Outputs, batch: Batch) -> None:
         """Score a batch of volumes."""
         assert outputs.logits is not None, "the score is of a segmentation's logits"
@@ -67,6 +64,11 @@ class SurfaceScore:
         """Return the means over all processes' volumes."""
         found = [each for state in states for each in state]
         return {name: fmean(each[name] for each in found) for name in (found[0] if found else ())}
+
+    def why_absent(self, name: str, _: Sequence[list[dict[str, float]]]) -> str | None:
+        """Return what the split lacks for a figure; None for one that is never given."""
+        is_own = name in ("", "surface_dice", "topo", "voi", "voi_score", "score")
+        return "no volume of the validation split is labelled" if is_own else None
 
 
 def surface_score(

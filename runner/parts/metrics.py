@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
+from runner.by_class import GROUPS
 from runner.registry import metrics
 
 if TYPE_CHECKING:
     from runner.contracts import DataSpec, Metric
 
 Score = Annotated[float, Field(ge=0, le=1)]
-RateName = Annotated[str, Field(pattern=r"^\w+$")]
+GroupName = Annotated[str, Field(pattern=r"^\w+$")]
+SUMMARIES = ("miou", "pixel_accuracy")
+"""A confusion matrix's figures that are of no single class."""
+
+
+def _free(name: str) -> str:
+    if name in SUMMARIES:
+        message = "this metric reports another figure under this name; choose another"
+        raise PydanticCustomError("taken", "{reason}", {"reason": message})
+    return name
+
+
+RateName = Annotated[GroupName, AfterValidator(_free)]
+Means = dict[GroupName, Annotated[tuple[str, ...], Field(min_length=1)]]
 
 
 @metrics.register
@@ -20,8 +36,8 @@ def confusion_matrix(
     spec: DataSpec,
     /,
     *,
-    rates: dict[RateName, tuple[str, str]] = {},  # noqa: B006
-    means: dict[RateName, Annotated[tuple[str, ...], Field(min_length=1)]] = {},  # noqa: B006
+    rates: Annotated[dict[RateName, tuple[str, str]], GROUPS] = {},  # noqa: B006
+    means: Annotated[Means, GROUPS] = {},  # noqa: B006
 ) -> Metric:
     """IoU, accuracy (recall) and precision of each class, mean IoU and pixel accuracy.
 
@@ -29,19 +45,21 @@ def confusion_matrix(
         rates: name to [true class, predicted class]: the share so confused.
         means: name to classes: their mean IoU, as miou/<name>.
     """
-    from runner.errors import Problem, RecipeError
     from runner.nets.class_weights import class_groups
-    from runner.nets.confusion import SUMMARIES, ConfusionMatrix
+    from runner.nets.confusion import ConfusionMatrix
 
-    taken = [name for name in rates if name in SUMMARIES]
-    if taken:
-        message = "this metric reports another figure under this name; choose another"
-        raise RecipeError([Problem("", f"rates.{name}", message) for name in taken])
     return ConfusionMatrix(
         spec.classes,
         class_groups(rates, spec, key="rates"),
         class_groups(means, spec, key="means"),
     )
+
+
+@metrics.foretells(confusion_matrix)
+def _of_confusions(params: Any, classes: Sequence[str]) -> list[str]:
+    kinds = ("iou", "accuracy", "precision")
+    of_classes = [f"{kind}/{name}" for kind in kinds for name in classes]
+    return [*of_classes, *SUMMARIES, *(f"miou/{name}" for name in params.means), *params.rates]
 
 
 @metrics.register
@@ -56,6 +74,12 @@ def binary_overlap(spec: DataSpec, /, *, target: str = "mask") -> Metric:
 
     check_is_binary(spec, "binary_overlap")
     return BinaryOverlap(target)
+
+
+@metrics.foretells(binary_overlap)
+def _of_overlap(_params: Any, _classes: Sequence[str]) -> list[str]:
+    shares = ("predicted", "labelled", "everywhere")
+    return ["dice", "iou", "probability_std", *(f"foreground_share_{each}" for each in shares)]
 
 
 @metrics.register
@@ -85,6 +109,11 @@ def surface_score(
     return SurfaceScore(target, tolerance_voxels, variation_factor)
 
 
+@metrics.foretells(surface_score)
+def _of_surfaces(_params: Any, _classes: Sequence[str]) -> list[str]:
+    return ["surface_dice", "topo", "voi", "voi_score", "score"]
+
+
 @metrics.register
 def average_precision(
     spec: DataSpec,
@@ -109,6 +138,15 @@ def average_precision(
     )
 
 
+@metrics.foretells(average_precision)
+def _of_boxes(params: Any, classes: Sequence[str]) -> list[str]:
+    kinds = ("ap", "ap50", "predicted_share")
+    of_classes = [f"{kind}/{name}" for kind in kinds for name in classes]
+    also = [f"map50@{threshold:g}" for threshold in params.also_at]
+    boxes = ("boxes_per_image", "boxes_per_image_kept", "boxes_per_image_true")
+    return ["map", "map50", "map75", *also, *boxes, "places_with_box", *of_classes]
+
+
 @metrics.register
 def pointing(
     _: DataSpec,
@@ -124,3 +162,14 @@ def pointing(
     from runner.nets.pointing_score import PointingScore
 
     return PointingScore(pck_px)
+
+
+@metrics.foretells(pointing)
+def _of_points(params: Any, _classes: Sequence[str]) -> list[str]:
+    done = ("share", "largest", "recall", "f1", "false_positive", "auroc")
+    return [
+        *("error_px/median", "error_px/mean", "mse"),
+        *(f"pck@{limit:g}" for limit in params.pck_px),
+        *(f"done/{name}" for name in done),
+        *("count_mae", "count_bias", "count_mae_of_mean"),
+    ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from runner.by_class import NAMES, listed_classes
 from runner.registry import samplers
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def rare_class_crops(
     _batch_size: int,
     /,
     *,
-    classes: Annotated[list[str], Field(min_length=1)],
+    classes: Annotated[list[str], Field(min_length=1), NAMES],
     probability: Annotated[float, Field(ge=0, le=1)] = 0.5,
     crops_per_image: Annotated[int, Field(ge=1)] = 1,
 ) -> Sampler:
@@ -71,21 +72,11 @@ def rare_class_crops(
     """
     from runner.data.crops import CentredCut
     from runner.data.drawing import Shuffled
-    from runner.errors import Problem, RecipeError
-    from runner.registry import suggestion
+    from runner.errors import RecipeError
 
-    known = {name: index for index, name in enumerate(split.spec.classes)}
-    problems = [
-        Problem(
-            "",
-            f"sampler.params.classes.{place}",
-            f"no class is called {name!r}; {suggestion(name, known)} (classes: {', '.join(known)})",
-        )
-        for place, name in enumerate(classes)
-        if name not in known
-    ]
-    if problems:
+    if problems := listed_classes(classes, split.spec.classes, "sampler.params.classes"):
         raise RecipeError(problems)
+    known = {name: index for index, name in enumerate(split.spec.classes)}
     cut = CentredCut(tuple(known[name] for name in classes), probability)
     return Shuffled(len(split), crops_per_image, cut)
 

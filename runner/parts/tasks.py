@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from runner.by_class import THRESHOLDS
 from runner.errors import Problem, RecipeError
 from runner.registry import LossPart, ModelPart, OptimizerPart, Strict, TaskPart, tasks
 
@@ -152,7 +154,7 @@ def self_training(
     /,
     *,
     task: TaskPart,
-    thresholds: Score | dict[str, Score],
+    thresholds: Annotated[Score | dict[str, Score], THRESHOLDS],
     weight: NotNegative = 1.0,
     start_step: Annotated[int, Field(ge=0)] = 0,
     teacher_decay: Annotated[float, Field(ge=0, lt=1)] | None = 0.999,
@@ -233,3 +235,27 @@ def _segmentation(task: TaskPart, spec: DataSpec) -> Segmentation:
         message = f"{task.name} cannot label pixels; write task: {{name: segmentation}}"
         raise RecipeError(Problem("", "params.task.name", message))
     return built
+
+
+@tasks.foretells(segmentation)
+@tasks.foretells(detection)
+def _nothing_further(_params: Any, _classes: Sequence[str]) -> list[str]:
+    return []
+
+
+@tasks.foretells(pointing)
+def _of_steps(_params: Any, _classes: Sequence[str]) -> list[str]:
+    return ["mse"]
+
+
+@tasks.foretells(self_training)
+def _of_own_labels(_params: Any, classes: Sequence[str]) -> list[str]:
+    kinds = ("accepted", "precision")
+    of_classes = [f"pseudo/{kind}/{name}" for kind in kinds for name in classes]
+    return ["miou", "pseudo/accepted", "pseudo/count", "pseudo/precision", *of_classes]
+
+
+@tasks.foretells(adversarial)
+def _of_judged_labels(params: Any, classes: Sequence[str]) -> list[str]:
+    own = ("pseudo/images", "discriminator/accuracy")
+    return [*_of_own_labels(params, classes), *own]

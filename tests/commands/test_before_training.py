@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from runner.cli import main
 
@@ -39,7 +40,7 @@ def train(text: str, *words: str) -> int:
         ),
         (
             "health: {overfit_gap: {val: val/mIoU}}",
-            "mine.yaml:2: health.overfit_gap: no metric of this recipe gives val/mIoU; "
+            "mine.yaml:2: health.overfit_gap.val: no metric of this recipe gives val/mIoU; "
             "did you mean 'val/miou'?",
         ),
     ],
@@ -148,3 +149,40 @@ def test_allowing_what_no_lint_is_called_is_found_before_the_training(capsys):
     assert "mine.yaml:2: allow.unhandled_imbalances: no lint is called" in told
     assert "did you mean 'unhandled_imbalance'?" in told
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("monitor", ["{metric: val/miou}", "{metric: val/loss, mode: min}"])
+@pytest.mark.parametrize("values", [[99], [99, 1, 2, 3, 4]])
+def test_validation_masks_of_no_class_are_named_at_the_first_evaluation(monitor, values, capsys):
+    assert main(["sample", "uav", "--out", "data"]) == 0
+    images = sorted(path.stem for path in Path("data/original_images").iterdir())
+    for split, names in (("train", images[1:]), ("val", images[:1])):
+        Path(f"data/{split}.txt").write_text("\n".join(f"original_images/{n}.jpg" for n in names))
+    mask = Path(f"data/label_images_semantic/{images[0]}.png")
+    with Image.open(mask) as drawn:
+        drawn_over = Image.new("L", drawn.size, values[0])
+    for place, value in enumerate(values):
+        drawn_over.putpixel((place, 0), value)
+    drawn_over.save(mask)
+    draft = (
+        "data: {params: {root: data, splits: {lists: {train: train.txt, val: val.txt}},\n"
+        f"  classes: {{ignore: [99]}}}}}}\nmonitor: {monitor}\nexpect: []\n"
+    )
+    is_measured = len(values) > 1
+    assert train(draft) == (0 if is_measured else 3)
+    said = capsys.readouterr().err
+    nothing = "metrics.0: measures nothing: no pixel of the validation split has a class, all are"
+    assert (nothing in said) != is_measured
+
+
+def test_monitored_class_that_no_validation_mask_has_is_named(capsys):
+    assert main(["sample", "uav", "--out", "data"]) == 0
+    draft = (
+        "data: {params: {root: data, classes: {tree: [99]}}}\n"
+        "task: {params: {loss: {name: cross_entropy}}}\n"
+        "monitor: {metric: val/accuracy/tree}\n"
+    )
+    assert train(draft) == 3
+    said = capsys.readouterr().err
+    assert "mine.yaml:4: monitor.metric: val/accuracy/tree does not exist: no pixel of the" in said
+    assert "validation split is tree; split the data anew, or monitor another (val/loss, " in said

@@ -4,6 +4,7 @@ A plugin's line is the place, or stands behind the recipe's line that names the 
 """
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ def raising(spec, /):
 @losses.register
 def raising_when_built(spec, /):
     raise KeyError("boo")
+
+@losses.register
+def leaving(spec, /):
+    return lambda logits, mask: exit(4)
+
+@losses.register
+def raising_elsewhere(spec, /):
+    import beside_own
+    return beside_own.Loss()
 
 @losses.register
 def nothing(spec, /):
@@ -54,9 +64,25 @@ def raising_at_the_end(spec, /):
         def compute(self, states): return {"own": states[0] + 1}
     return Metric()
 
+@metrics.register
+def named(spec, /):
+    class Metric:
+        names = ("own",)
+        def update(self, outputs, batch): ...
+        def state(self): ...
+        def compute(self, states): return {"own": 1.0}
+    return Metric()
+
 @transforms.register
 def raising_in_a_worker(*, a: int = 0):
     return lambda sample, generator: sample.nope
+"""
+BESIDE = """\
+import torch
+
+class Loss(torch.nn.Module):
+    def forward(self, logits, mask):
+        return torch.nn.functional.cross_entropy(logits, mask.float()[:, 0])
 """
 LOSS, MODEL = "task.params.loss", "task.params.model"
 
@@ -90,6 +116,7 @@ def train(key: str, name: str, *words: str, machine: str = "machine.yaml") -> in
     [
         (LOSS, "raising", "logits.nope()", "AttributeError: 'Tensor' object has no attribute"),
         (LOSS, "raising_when_built", "KeyError", "KeyError: 'boo'; correct the plugin"),
+        (LOSS, "leaving", "exit(4)", "--plugin: SystemExit: 4; correct the plugin"),
         (LOSS, "nothing", "def nothing", "returns NoneType, which has no __call__"),
         (LOSS, "gives_none", "def gives_none", "mine.yaml:2: task.params.loss: gave None"),
         (LOSS, "gives_a_map", "def gives_a_map", "gave a tensor (2, 64, 64)"),
@@ -107,6 +134,17 @@ def test_wrong_part_is_named_with_its_line(key, name, at, said, capsys):
     assert f"own.py:{begins}" in told
     assert "Traceback" not in told
     assert len([each for each in told.splitlines() if not each.startswith("lint: ")]) <= 3
+
+
+def test_module_that_a_plugin_imports_is_named_with_its_line(capsys, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("beside_own.py").write_text(BESIDE)
+    try:
+        assert train(LOSS, "raising_elsewhere") == 2
+    finally:
+        sys.modules.pop("beside_own", None)
+    told = capsys.readouterr().err
+    assert "beside_own.py:5: --plugin: " in told and "Traceback" not in told
 
 
 def test_traceback_is_shown_with_debug_and_the_code_stays(capsys):
@@ -127,6 +165,19 @@ def test_metric_of_the_users_own_is_blamed_when_it_raises(capsys):
     words = ["--smoke", "--quiet", "--plugin", "own.py", "--out", "run"]
     assert main(["train", "own.yaml", *words, "--machine", "machine.yaml"]) == 2
     assert f"own.py:{line('states[0] + 1')}: --plugin: TypeError" in capsys.readouterr().err
+
+
+def test_metric_of_the_users_own_that_says_its_names_is_held_to_them(capsys):
+    draft = "extends: uav_baseline\nmetrics: [{name: named}]\nhealth: {goal: null}\nexpect: []\n"
+    draft += "monitor: {metric: val/onw, mode: max}\n"
+    Path("own.yaml").write_text(draft)
+    words = ["--smoke", "--quiet", "--plugin", "own.py", "--out", "run"]
+    assert main(["train", "own.yaml", *words, "--machine", "machine.yaml"]) == 2
+    told = capsys.readouterr().err
+    assert (
+        "own.yaml:5: monitor.metric: no metric of this recipe gives val/onw; did you mean" in told
+    )
+    assert not Path("run").exists()
 
 
 def test_transform_that_raises_in_a_loaders_worker_is_named(capsys):

@@ -233,6 +233,43 @@ def test_plateau_schedules_see_the_monitored_values() -> None:
     assert seen[-1].monitored == tuple((e.epoch, e.values["val/loss"]) for e in evaluated[:2])
 
 
+class NotYet(Accuracy):
+    """Gives nothing before the second evaluation, and says why."""
+
+    evaluations = 0
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+    def compute(self, states: Any) -> dict[str, float]:
+        NotYet.evaluations += 1
+        return super().compute(states) if NotYet.evaluations > 1 else {}
+
+    def why_absent(self, name: str, states: Any) -> str | None:
+        assert len(states) == 1
+        return self.why if name == "accuracy" else None
+
+
+def monitoring_what_is_not_there_yet(why: str, metric: str = "val/accuracy") -> Any:
+    NotYet.evaluations = 0
+    return tiny_run(monitor=Monitor(metric, "max"), metrics=lambda: [NotYet(why)])
+
+
+def test_a_figure_that_may_still_come_does_not_end_the_training() -> None:
+    events = list(train(monitoring_what_is_not_there_yet("")))
+    evaluated = [event for event in events if isinstance(event, Evaluated)]
+    assert ["val/accuracy" in event.values for event in evaluated] == [False, True, True]
+    assert [event.is_best for event in evaluated][:2] == [False, True]
+
+
+def test_a_figure_that_the_split_rules_out_is_the_datas_fault_and_says_why() -> None:
+    with pytest.raises(DataError, match="val/accuracy does not exist: no pixel; split the data"):
+        list(train(monitoring_what_is_not_there_yet("no pixel")))
+    with pytest.raises(RecipeError, match="no metric is called 'val/miou'"):
+        list(train(monitoring_what_is_not_there_yet("no pixel", "val/miou")))
+
+
 def test_a_missing_monitored_metric_lists_those_there_are() -> None:
     run = tiny_run(monitor=Monitor("val/miou", "max"))
     with pytest.raises(RecipeError, match=r"monitor.metric: .*'val/miou'.*val/loss, val/accuracy"):

@@ -212,3 +212,73 @@ def test_run_fingerprint_follows_seed_data_sets_and_plugins(tmp_path):
 def test_default_written_out_changes_no_fingerprint(draft):
     child = draft("extends: uav_fixed\ntrain: {drop_last: true}\n")
     assert load_written(child).recipe_fingerprint == load_written("uav_fixed").recipe_fingerprint
+
+
+def told(name: str) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        load_at_every_scale(name)
+    return [": ".join(str(problem).split(": ")[:2]) for problem in caught.value.problems]
+
+
+def test_what_yaml_would_misread_stands_beside_all_else_in_the_order_of_the_lines(draft):
+    text = (
+        "extends: uav_baseline\n"
+        "train: {epoch: 3, epochs: 010, deterministic: off, clip_norm: .inf}\n"
+        "monitor: {metric: val/miuo}\n"
+        "optimizer:\n"
+        "  params:\n"
+        "    lr: 1_0\n"
+        "    lr: 0x10\n"
+        "    weight_decay: ${train.nothing}\n"
+        "    betas: 3:20\n"
+        "sample: {}\n"
+        "schedule: {params: {min_lr: -1.0}}\n"
+    )
+    lines = told(draft(text))
+    assert sorted(lines[:4]) == [
+        "mine.yaml:2: train.clip_norm", "mine.yaml:2: train.deterministic",
+        "mine.yaml:2: train.epoch", "mine.yaml:2: train.epochs",
+    ]  # fmt: skip
+    assert lines[4:] == [
+        "mine.yaml:3: monitor.metric",
+        "mine.yaml:6: optimizer.params.lr",
+        "mine.yaml:7: optimizer.params.lr",
+        "mine.yaml:7: optimizer.params.lr",
+        "mine.yaml:8: optimizer.params.weight_decay",
+        "mine.yaml:9: optimizer.params.betas",
+        "mine.yaml:10: sample",
+        "mine.yaml:11: schedule.params.min_lr",
+    ]
+
+
+def test_misread_value_is_not_blamed_for_its_kind_too(draft):
+    loss = "task: {params: {loss: {params: {class_weights: [1, 2, 010, 4]}}}}\n"
+    assert told(draft(f"extends: uav_baseline\n{loss}")) == [
+        "mine.yaml:2: task.params.loss.params.class_weights.2"
+    ]
+
+
+def test_misread_value_of_a_base_is_told_though_a_child_writes_its_own(draft):
+    draft("extends: uav_baseline\ntrain: {epochs: 010}\n", "base.yaml")
+    child = draft("extends: base.yaml\ntrain: {epochs: [1], accumulat: 2}\n")
+    assert told(child) == [
+        "base.yaml:2: train.epochs", "mine.yaml:2: train.epochs", "mine.yaml:2: train.accumulat"
+    ]  # fmt: skip
+
+
+def test_recipe_whose_base_is_missing_tells_its_own_misreadings_too(draft):
+    assert told(draft("extends: nowhere\ntrain: {epochs: 010}\n")) == [
+        "mine.yaml:2: train.epochs", "mine.yaml:1: extends"
+    ]  # fmt: skip
+
+
+def test_problems_of_the_command_line_stand_beside_those_of_the_file(draft):
+    name = draft("extends: uav_baseline\ntrain: {epoch: 3}\n")
+    sets = ["train.steps=010", "trian.seed=3"]
+    assert [line.partition(": ")[0] for line in problems(name, sets=sets)] == [
+        "mine.yaml:2", "--set train.steps=010", "--set trian.seed=3"
+    ]  # fmt: skip
+    malformed = problems(name, sets=["train.steps=010", "train"])
+    assert [line.partition(": ")[0] for line in malformed] == [
+        "--set train", "--set train.steps=010", "mine.yaml:2"
+    ]  # fmt: skip

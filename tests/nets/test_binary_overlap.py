@@ -103,3 +103,14 @@ def test_a_target_that_the_data_lack_is_named():
 def test_images_are_counted_as_volumes_are():
     cases = [case(0, (7, 9))]
     assert figures(*cases) == pytest.approx(by_numpy(*cases), rel=1e-5)
+
+
+def test_figure_that_does_not_exist_says_what_the_split_lacks():
+    logits, mask = case()
+    nothing = torch.stack([torch.ones(mask.shape), torch.zeros(mask.shape)], 1)
+    for labels, why in ((255, "has a class, all are ignored"), (0, "is foreground, and none is")):
+        metric = BinaryOverlap("mask")
+        metric.update(Outputs(logits=nothing), batch_of(torch.full_like(mask, labels), (True,) * 2))
+        assert "dice" not in metric.compute([metric.state()])
+        assert why in metric.why_absent("dice", [metric.state()])
+        assert metric.why_absent("miou", [metric.state()]) is None

@@ -134,3 +134,13 @@ def test_unlabelled_samples_do_not_count():
     batch = batch_of([truth, truth], torch.tensor([True, False]))
     metric.update(outputs_of([predicted, predicted * 0]), batch)
     assert metric.compute([metric.state()])["map"] == pytest.approx(1)
+
+
+def test_figure_that_does_not_exist_says_what_the_split_lacks():
+    metric = AveragePrecision(CLASSES, score_threshold=0.1, also_at=(), count_from=0.25)
+    truth, predicted = np.array([[0, 0, 4, 4, 0]]), np.zeros((0, 6))
+    states = [([(truth, predicted)], [(0, 1)])]
+    assert f"ap/{CLASSES[1]}" not in metric.compute(states)
+    assert metric.why_absent(f"ap/{CLASSES[1]}", states).endswith(f"split is {CLASSES[1]}")
+    assert metric.why_absent("miou", states) is None
+    assert "no image" in metric.why_absent("map", [([], [])])

@@ -83,7 +83,7 @@ def test_unknown_names_of_both_sides_of_a_penalty_are_reported():
     with pytest.raises(RecipeError) as caught:
         penalty_matrix({"danger": {"saef": 5}, "dagner": {}}, spec_with(), key="penalties")
     keys = [problem.key for problem in caught.value.problems]
-    assert keys == ["penalties", "penalties.danger"]
+    assert keys == ["penalties.danger.saef", "penalties.dagner"]
 
 
 def test_pairs_of_names_become_pairs_of_indices():

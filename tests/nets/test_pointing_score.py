@@ -94,3 +94,12 @@ def test_processes_add_up_and_nothing_seen_gives_nothing():
         whole.update(*each)
     assert whole.compute(parts) == whole.compute([whole.state()])
     assert PointingScore([5.0]).compute([PointingScore([5.0]).state()]) == {}
+
+
+def test_figure_that_does_not_exist_says_what_the_split_lacks():
+    metric = PointingScore([5.0])
+    states = [metric.state()]
+    assert "counted_images" in metric.why_absent("count_mae", states)
+    assert "in which an object is left" in metric.why_absent("pck@5", states)
+    assert "in which all is done" in metric.why_absent("done/recall", states)
+    assert metric.why_absent("miou", states) is None

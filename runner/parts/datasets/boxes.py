@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -92,3 +94,9 @@ def boxes(
         faulty=faulty,
         allow_leak=allow_leak,
     )
+
+
+@datasets.foretells(boxes)
+def _classes(params: Any, _root: Callable[[], Path | None]) -> tuple[str, ...]:
+    named: tuple[str, ...] = params.classes
+    return named

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -18,6 +20,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
 GreyDeviation = Annotated[float, Field(gt=0, le=255)]
 Level = Annotated[int, Field(ge=0, le=255)]
+
+CLASSES = ("object",)
 
 
 class PointSplits(Splits):
@@ -92,7 +96,7 @@ def points(
     from runner.data.points_marks import Mark
     from runner.data.points_match import Annotations
 
-    spec = PointSpec(("object",), mark=Mark(mark_radius_px, mark_color))
+    spec = PointSpec(CLASSES, mark=Mark(mark_radius_px, mark_color))
     kept = ArrayCache(context.cache / "points") if cache else None
     return open_points(
         context.locate(root),
@@ -103,3 +107,8 @@ def points(
         Looks(validation_draws, validation_done_share, counted_images),
         allow_leak,
     )
+
+
+@datasets.foretells(points)
+def _classes(_params: Any, _root: Callable[[], Path | None]) -> tuple[str, ...]:
+    return CLASSES

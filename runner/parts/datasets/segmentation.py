@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from runner.by_class import IGNORED
 from runner.registry import Strict, TransformPart, datasets
 from runner.splitting import SplitName, Splits
 
@@ -226,3 +229,22 @@ def partly_labelled_folder(
         context.cache / "segmentation" if cache else None,
         allow_leak,
     )
+
+
+@datasets.foretells(segmentation_folder)
+@datasets.foretells(partly_labelled_folder)
+def _classes(params: Any, root: Callable[[], Path | None]) -> tuple[str, ...] | None:
+    if isinstance(params.classes, dict):
+        return tuple(name for name in params.classes if name != IGNORED)
+    if params.classes is not None:
+        return tuple(params.classes)
+    folder = root() if params.mapping is not None else None
+    if folder is None or not (folder / params.mapping).is_file():
+        return None
+    from runner.data.classes import read_mapping
+    from runner.errors import DataError
+
+    try:
+        return read_mapping(folder / params.mapping, params.mask_format).classes
+    except DataError:
+        return None  # told with the other files, once they are read

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic import Strict as StrictType
@@ -208,3 +209,9 @@ def volumes(
         context.cache / "volumes",
         allow_leak,
     )
+
+
+@datasets.foretells(volumes)
+def _classes(params: Any, _root: Callable[[], Path | None]) -> tuple[str, ...]:
+    named: tuple[str, ...] = params.classes
+    return named

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from runner.by_class import CONFUSIONS, WEIGHTS
 from runner.errors import Problem, RecipeError
 from runner.registry import LossPart, Strict, losses
 
@@ -29,8 +30,8 @@ def combined_safety(
     spec: DataSpec,
     /,
     *,
-    class_weights: dict[str, NotNegative] | tuple[NotNegative, ...],
-    penalties: dict[str, dict[str, NotNegative]],
+    class_weights: Annotated[dict[str, NotNegative] | tuple[NotNegative, ...], WEIGHTS],
+    penalties: Annotated[dict[str, dict[str, NotNegative]], CONFUSIONS],
     gamma: NotNegative = 2.0,
     dice_weight: NotNegative = 1.0,
     boundary_weight: NotNegative = 0.5,
@@ -67,7 +68,7 @@ def balanced_focal(
     spec: DataSpec,
     /,
     *,
-    alpha: ClassWeights,
+    alpha: Annotated[ClassWeights, WEIGHTS],
     gamma: NotNegative = 2.0,
     max_alpha: Positive | None = None,
 ) -> Loss:
@@ -110,7 +111,7 @@ def cross_entropy(
     spec: DataSpec,
     /,
     *,
-    weights: ClassWeights | None = None,
+    weights: Annotated[ClassWeights | None, WEIGHTS] = None,
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
 ) -> Loss:
     """Cross-entropy, the mean over pixels weighted by their class.

@@ -153,3 +153,8 @@ def test_foreground_without_weight_is_no_fault_of_a_lint(lints):
     said = lints(binary(alpha=0.5, background_weight=1.0, foreground_weight=0.0))
     assert "double_correction" not in said
     assert "inverted_class_weights" not in said
+
+
+def test_classes_with_one_called_ignore_are_measured_ones_all_the_same(lints):
+    text = "extends: uav_baseline\ndata: {params: {classes: {ignore: [24]}}}\n"
+    assert "unhandled_imbalance" in lints(text)

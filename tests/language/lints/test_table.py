@@ -28,7 +28,7 @@ def _here(tmp_path, monkeypatch):
 
 DOUBTFUL = (
     "extends: yolov8_corrected\n"
-    "metrics: [{name: average_precision, params: {score_threshold: 0.25}}]\n"
+    "metrics: [{name: average_precision, params: {score_threshold: 0.25, also_at: [0.001]}}]\n"
 )
 
 
