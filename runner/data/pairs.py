@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from runner.data.cache import Stamp
-from runner.data.classes import ClassMap, MaskFormat
 from runner.data.companions import lacking
 from runner.data.files import Header, collected, problem, read_header
-from runner.data.masks import require_colours, require_ids
+from runner.data.segmentation.classes import ClassMap, MaskFormat
+from runner.data.segmentation.masks import require_colours, require_ids
 from runner.errors import DataError, Problem, RecipeError
 
 SPLIT = "{split}"

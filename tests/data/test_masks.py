@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.data import masks
-from runner.data.classes import ClassMap
 from runner.data.files import collected
-from runner.data.masks import count_classes, read_mask
+from runner.data.segmentation import masks
+from runner.data.segmentation.classes import ClassMap
+from runner.data.segmentation.masks import count_classes, read_mask
 from runner.data.unmapped import REPORTED_VALUES, told_once
 from runner.errors import DataError, Problem
 
