@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -74,11 +76,18 @@ def start_processes(device_type: str) -> Processes:
             cure = f"start torchrun with --nproc-per-node {present}"
             raise MachineError(Problem(f"cuda:{local_rank}", "", wanted + cure))
         torch.cuda.set_device(local_rank)
+    # DistributedDataParallel imports this module, whose functions take the group that there is at
+    # that time as a default and so keep it, with its threads, beyond destroy_process_group.
+    import_module("torch.distributed.nn.functional")
     dist.init_process_group("cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo")
     return Processes(rank, world, local_rank)
 
 
 def stop_processes() -> None:
-    """Leave the processes that train together."""
+    """Leave the processes that train together, and end the threads that carried their tensors.
+
+    One of them that still lets go of a tensor while the interpreter ends aborts the process.
+    """
     if dist.is_initialized():
+        gc.collect()  # A reducer that waits for it holds the group.
         dist.destroy_process_group()

@@ -43,6 +43,8 @@ for name, settings in json.loads(sys.argv[3]):
     (out / f"events-{processes.rank}.json").open("a").write(json.dumps(records) + "\\n")
     torch.save(run.task.state_dict(), out / f"weights-{processes.rank}.pt")
 stop_processes()
+names = [(task / "comm").read_text() for task in Path("/proc/self/task").glob("*")]
+Path(sys.argv[2], f"threads-{processes.rank}.json").write_text(json.dumps(names))
 """
 
 ONE_BATCH = {"batch_size": 4, "accumulate": 1, "plan": {"steps": 3, "log_every": 1}}
@@ -123,6 +125,15 @@ def test_resume_of_two_processes_is_bit_exact(folder: Path) -> None:
             # The first process's statistics are the task's; the others' are overwritten by them.
             if rank == 0 or "running" not in name:
                 assert torch.equal(value, broken[name]), name
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="names of threads, as Linux has")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_no_thread_of_the_group_outlives_it(folder: Path, rank: int) -> None:
+    # One that drops its last tensor while the interpreter ends takes the process down: SIGABRT.
+    names = json.loads((folder / f"threads-{rank}.json").read_text())
+    assert names
+    assert not [name for name in names if "gloo" in name]
 
 
 def test_one_process_needs_no_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
