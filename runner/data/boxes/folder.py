@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from runner.contracts import Data, DataSpec, Measured, Transform
+from runner.data.box_faults import SHOWN, Fault, fault_remarks, tell
 from runner.data.boxes.formats import (
     PER_IMAGE,
     BoxFormat,
@@ -25,9 +26,9 @@ from runner.data.boxes.formats import (
     read_yolo,
     told_once,
 )
-from runner.data.boxes.images import SHOWN, Fault, Picture, Row, mended, tell
+from runner.data.boxes.images import Picture, Row, mended
 from runner.data.boxes.split import BoxSplit, BoxView
-from runner.data.boxes.survey import fault_remarks, inventory, unannotated
+from runner.data.boxes.survey import inventory, unannotated
 from runner.data.cache import Stamp
 from runner.data.files import Header, collected, problem, read_header
 from runner.data.pairs import SPLIT, STEM, Layout, Named

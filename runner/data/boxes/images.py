@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.data.box_faults import SMALLEST_PX, Fault, is_degenerate, written
 from runner.data.cache import Stamp
-
-LOG = logging.getLogger(__name__)
-
-SHOWN = 5
-"""Faults that are told one by one."""
-
-FaultKind = Literal["degenerate", "outside", "duplicate"]
 
 OUTSIDE_PX = 1.0
 """How far a box may reach beyond its image unremarked: formats count pixels from 0 or from 1."""
-
-SMALLEST_PX = 1.0
-"""Edge up to which a box is degenerate: VOC's with two equal corners have one pixel."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +28,6 @@ class Row:
     place: str
     corners: tuple[float, float, float, float]
     kind: int
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something wrong with a box that can be mended without a question.
-
-    Attributes:
-        kind: degenerate and duplicate boxes are dropped, what is outside is cut off.
-        place: file, and line or number in it.
-        message: what is wrong, with figures.
-        remedy: what is done about it where boxes are mended.
-    """
-
-    kind: FaultKind
-    place: str
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.message}; {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -80,28 +48,6 @@ class Picture:
     height: int
     width: int
     boxes: NDArray[np.float64]
-
-
-def is_degenerate(corners: Sequence[float]) -> bool:
-    """Whether a box, x1, y1, x2, y2 in pixels, is a pixel or less wide or high."""
-    x1, y1, x2, y2 = corners
-    return x2 - x1 <= SMALLEST_PX or y2 - y1 <= SMALLEST_PX
-
-
-def written(corners: Sequence[float]) -> str:
-    """Return a box as text."""
-    return ", ".join(f"{value:g}" for value in corners)
-
-
-def tell(faults: Sequence[Fault]) -> None:
-    """Log how many faults of each kind there are, and the first of them."""
-    if not faults:
-        return
-    counts = Counter(each.kind for each in faults)
-    told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    first = "\n".join(f"  {each}" for each in faults[:SHOWN])
-    more = f"\n  and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-    LOG.info("faulty boxes: %s\n%s%s", told, first, more)
 
 
 def mended(rows: Sequence[Row], height: int, width: int) -> tuple[NDArray[np.float64], list[Fault]]:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.contracts import DataSpec, Draw, Sample, Transform
+from runner.data.arrays import contiguous
 from runner.data.boxes.images import Picture
 from runner.data.boxes.letterbox import Letterbox
 from runner.data.cache import ArrayCache, key_of
 from runner.data.files import read_image
-from runner.data.segmentation.split import contiguous
 from runner.errors import Problem, RecipeError
 
 

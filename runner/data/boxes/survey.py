@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.counting import number_of
-from runner.data.boxes.images import Fault, FaultKind, Picture
+from runner.data.box_faults import NAMED
+from runner.data.boxes.images import Picture
 from runner.data.boxes.letterbox import Letterbox
 from runner.data.files import collected
 from runner.data.perceptual import image_thumbnail, looks
 from runner.errors import Problem
 from runner.statistics import Level, Remark
 from runner.surveys import Inventory, Survey
-
-_NAMED = 20
-"""Faulty boxes of each kind that are named in a remark."""
-
-DONE: Mapping[str, tuple[str, str]] = {
-    "degenerate": ("a pixel or less wide or high, and left out",) * 2,
-    "outside": (
-        "beyond its image, and cut off or left out",
-        "beyond their image, and cut off or left out",
-    ),
-    "duplicate": ("there twice, and left out once", "there twice, and one of each left out"),
-}
-"""What one box of each kind of fault is, and what several are, and what is done about it."""
 
 
 @dataclass(frozen=True)
@@ -134,39 +119,9 @@ def unannotated(without: Collection[str], images: int) -> list[Remark]:
     )
     is_usual = len(without) < images / 2
     level: Level = "note" if is_usual else "warning"
-    places = sorted(without)[:_NAMED]
+    places = sorted(without)[:NAMED]
     return [
         Remark(
             kind="no_annotation", level=level, message=message, places=places, count=len(without)
         )
     ]
-
-
-def fault_remarks(
-    faults: Sequence[Fault], done: Mapping[str, tuple[str, str]] = DONE
-) -> list[Remark]:
-    """Return one remark for each kind of fault, the first boxes named.
-
-    Args:
-        faults: of the boxes of a data set.
-        done: what one box of each kind is, and what several are, and what is done about it.
-    """
-    by_kind: dict[str, list[Fault]] = defaultdict(list)
-    for fault in faults:
-        by_kind[fault.kind].append(fault)
-    return [
-        Remark(
-            kind=f"{kind}_boxes",
-            level="note",
-            message=f"{_told(len(by_kind[kind]), done[kind])}; mend the annotations",
-            places=[str(fault) for fault in by_kind[kind][:_NAMED]],
-            count=len(by_kind[kind]),
-        )
-        for kind in get_args(FaultKind)
-        if by_kind[kind]
-    ]
-
-
-def _told(count: int, done: tuple[str, str]) -> str:
-    one, several = done
-    return f"{number_of(count, 'boxes')} {f'is {one}' if count == 1 else f'are {several}'}"

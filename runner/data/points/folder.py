@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from runner.contracts import Data, Measured, Split
-from runner.data.boxes.images import tell
+from runner.data.box_faults import tell
 from runner.data.files import problem
 from runner.data.pairs import SPLIT, STEM, Layout
 from runner.data.points.draws import fixed_draws

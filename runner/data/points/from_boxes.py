@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.data.boxes.images import Fault, is_degenerate, written
+from runner.data.box_faults import Fault, is_degenerate, written
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from runner.data.boxes.images import Fault
+from runner.data.box_faults import Fault
 from runner.data.cache import Stamp
 from runner.data.files import collected, problem, read_header
 from runner.data.pairs import Layout, Named, Pair, find_images

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.data.boxes.images import Fault
-from runner.data.boxes.survey import fault_remarks
+from runner.data.box_faults import Fault, fault_remarks
 from runner.data.files import collected
 from runner.data.perceptual import image_thumbnail, looks
 from runner.data.points.match import PointedImage

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.data.boxes.images import Fault
+from runner.data.box_faults import Fault
 from runner.data.files import problem
 from runner.data.points.canvas import Points
 from runner.data.points.from_boxes import fault_of

@@ -12,7 +12,7 @@ from typing import Literal
 from runner.contracts import Data, DataSpec, Measured, Split, Transform
 from runner.data.cache import ArrayCache
 from runner.data.files import collected, problem
-from runner.data.pairs import SPLIT, Layout, Pair, check_layout, measure
+from runner.data.pairs import SPLIT, Layout, Pair, check_layout
 from runner.data.segmentation.classes import (
     ClassMap,
     MaskFormat,
@@ -21,6 +21,7 @@ from runner.data.segmentation.classes import (
     read_mapping,
     written,
 )
+from runner.data.segmentation.sizes import measure
 from runner.data.segmentation.split import CropSplit, Pictures, SquashSplit, TileSplit
 from runner.data.segmentation.store import Store, class_pixels
 from runner.data.segmentation.survey import inventory

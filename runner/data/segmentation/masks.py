@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.data.arrays import blocks
 from runner.data.files import Header, problem, read_header, read_with_pillow
 from runner.data.segmentation.classes import ClassMap
 from runner.data.unmapped import Words, unmapped_problems
 from runner.errors import DataError
-
-BLOCK_PIXELS = 1 << 20
-"""Pixels handled at once, which bounds the memory that a large mask takes on its way."""
 
 _WORDS = Words(
     unit="pixels",
@@ -108,7 +105,7 @@ def _decoded(path: Path, classes: ClassMap) -> tuple[NDArray[np.uint8], dict[int
         values = colours.reshape(-1, 1)
     indices = np.empty(len(values), np.uint8)
     unmapped: dict[int, int] = {}
-    for rows in _blocks(len(values)):
+    for rows in blocks(len(values)):
         packed = _packed(values[rows])
         places, is_mapped = _places(packed, classes)
         indices[rows] = np.asarray(classes.targets, np.uint8)[places]
@@ -118,19 +115,6 @@ def _decoded(path: Path, classes: ClassMap) -> tuple[NDArray[np.uint8], dict[int
             ):
                 unmapped[int(value)] = unmapped.get(int(value), 0) + int(count)
     return indices.reshape(colours.shape[:2]), unmapped
-
-
-def count_classes(mask: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Return the pixels of each class in a mask of any shape; ignored pixels are not counted."""
-    flat = mask.reshape(-1)
-    counts = np.zeros(256, np.int64)
-    for rows in _blocks(len(flat)):
-        counts += np.bincount(flat[rows], minlength=256)
-    return counts[:classes]
-
-
-def _blocks(length: int) -> Iterator[slice]:
-    return (slice(start, start + BLOCK_PIXELS) for start in range(0, length, BLOCK_PIXELS))
 
 
 def _packed(values: NDArray[Any]) -> NDArray[np.int64]:

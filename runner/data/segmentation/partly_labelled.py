@@ -10,7 +10,7 @@ from typing import Literal
 
 from runner.contracts import Data
 from runner.data.files import collected, problem
-from runner.data.pairs import Layout, Pair, measure
+from runner.data.pairs import Layout, Pair
 from runner.data.segmentation.classes import ClassMap
 from runner.data.segmentation.folder import (
     Labels,
@@ -23,6 +23,7 @@ from runner.data.segmentation.folder import (
     uneven,
 )
 from runner.data.segmentation.partly_labelled_streams import SOURCE, Choice, Streams, assign_streams
+from runner.data.segmentation.sizes import measure
 from runner.data.splits import SplitRule, find_leaks
 from runner.errors import DataError, Problem, RecipeError
 from runner.statistics import Remark

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.contracts import IGNORE, DataSpec, Draw, Sample, Transform
+from runner.data.arrays import contiguous
 from runner.data.crops import Tile, UniformCut, cut_out, ignore_covered, tiles_of
 from runner.data.pairs import Pair
 from runner.data.segmentation.store import Store, interpolation, resized
@@ -49,12 +50,6 @@ def _greys(image: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ..
     mean = means.mean()
     variance = (deviations**2 + means**2).mean() - mean**2
     return 3 * (float(mean),), 3 * (max(float(variance), 1.0) ** 0.5,)
-
-
-def contiguous(sample: Sample) -> Sample:
-    """Return a sample whose arrays lie in memory as a batch will hold them."""
-    target = {name: np.ascontiguousarray(value) for name, value in sample.target.items()}
-    return replace(sample, image=np.ascontiguousarray(sample.image), target=target)
 
 
 @dataclass(frozen=True)

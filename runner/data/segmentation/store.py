@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.contracts import IGNORE
+from runner.data.arrays import count_classes
 from runner.data.cache import ArrayCache, key_of
 from runner.data.files import collected, read_image
 from runner.data.pairs import Pair
 from runner.data.segmentation.classes import ClassMap
-from runner.data.segmentation.masks import count_classes, read_mask
+from runner.data.segmentation.masks import read_mask
 from runner.data.unmapped import told_once
 from runner.errors import DataError, Problem
 

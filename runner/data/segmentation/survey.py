@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.data.arrays import count_classes
 from runner.data.files import collected
 from runner.data.pairs import Pair
 from runner.data.perceptual import image_thumbnail, looks
-from runner.data.segmentation.masks import count_classes, unmapped_pixels
+from runner.data.segmentation.masks import unmapped_pixels
 from runner.data.segmentation.store import Store
 from runner.errors import Problem
 from runner.surveys import Inventory, Survey

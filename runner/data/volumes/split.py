@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.contracts import IGNORE, DataSpec, Draw, Sample, Transform
+from runner.data.arrays import contiguous
 from runner.data.crops import Tile, UniformCut, cut_out, ignore_covered, tiles_of
 from runner.data.volumes.store import Volume, VolumeStore
 from runner.errors import Problem, RecipeError
@@ -126,8 +127,7 @@ class PatchSplit:
                 "hold; use a patch of equal edges, or leave rotate90_volume out"
             )
             raise RecipeError(Problem("", "data.params.transforms", message))
-        target = {name: np.ascontiguousarray(value) for name, value in sample.target.items()}
-        return replace(sample, image=np.ascontiguousarray(sample.image), target=target)
+        return contiguous(sample)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.data.arrays import count_classes
 from runner.data.cache import Stamp, key_of
 from runner.data.companions import lacking
 from runner.data.files import collected, problem
 from runner.data.pairs import Named, Pair
-from runner.data.segmentation.masks import count_classes
 from runner.data.unmapped import told_once
 from runner.data.volumes.cache import VolumeCache
 from runner.data.volumes.files import mapped, read_slabs, read_volume_header

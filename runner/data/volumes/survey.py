@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.data.arrays import count_classes
 from runner.data.files import collected
 from runner.data.perceptual import looks, volume_thumbnail
-from runner.data.segmentation.masks import count_classes
 from runner.data.volumes.files import read_slabs
 from runner.data.volumes.store import Volume, VolumeStore
 from runner.errors import Problem
