@@ -24,6 +24,11 @@ CORE_SEES = {
     "errors", "counting", "events", "statistics", "surveys", "samples", "progress", "contracts",
     "plan", "task", "nets", "engine",
 }  # fmt: skip
+# A kind of data or of network each; what several need stands beside them, and knows none.
+KINDS = {
+    *(f"data.{kind}" for kind in ("boxes", "points", "volumes", "segmentation")),
+    *(f"nets.{kind}" for kind in ("detection", "pointing", "binary")),
+}
 WITHOUT_TORCH = (
     "plan", "signature", "by_class", "encoders", "registry", "splitting", "parts", "language",
     "cli", "render", "rules", "commands", "colour", "diff_text", "explain_text",
@@ -158,6 +163,19 @@ def wrong_in_parts(package: Path) -> list[str]:
     return found
 
 
+def kinds_that_know_each_other(package: Path) -> list[str]:
+    """Imports of a kind's room by another kind of the same layer, or by what they share."""
+
+    def kind(name: str) -> str:
+        return next((each for each in KINDS if f"{name}.".startswith(f"{each}.")), "")
+
+    return [
+        str(each)
+        for each in imports(package)
+        if kind(each.own) and each.layer == each.own_layer and kind(each.module) != kind(each.own)
+    ]
+
+
 def torch_at_the_top(package: Path) -> list[str]:
     return [
         str(each)
@@ -189,7 +207,8 @@ def too_long(package: Path) -> list[str]:
 
 
 RULES = [
-    upward, cycles, leaks_into_core, wrong_in_parts, torch_at_the_top, prints, vague_names, too_long
+    upward, cycles, leaks_into_core, wrong_in_parts, kinds_that_know_each_other, torch_at_the_top,
+    prints, vague_names, too_long,
 ]  # fmt: skip
 
 
@@ -219,6 +238,14 @@ BROKEN = [
     ),
     (wrong_in_parts, {"parts/losses.py": "import numpy as np\n"}),
     (wrong_in_parts, {"parts/losses.py": "from runner.nets.dice import Dice\n"}),
+    (
+        kinds_that_know_each_other,
+        {"data/boxes/a.py": "from runner.data.points import b\n", "data/points/b.py": ""},
+    ),
+    (
+        kinds_that_know_each_other,
+        {"nets/reduction.py": "def f():\n    import runner.nets.binary.losses\n"},
+    ),
     (torch_at_the_top, {"language/load.py": "try:\n    import torch.nn\nfinally:\n    pass\n"}),
     (prints, {"engine/run.py": "def f():\n    print(1)\n"}),
     (vague_names, {"engine/utils.py": ""}),
@@ -230,7 +257,7 @@ BROKEN = [
 def test_a_breach_is_found(rule, files, tmp_path):
     for name, text in files.items():
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert rule(tmp_path)
 

@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = load(arguments.recipe, sets=arguments.set, data=arguments.data)
     if arguments.write_patch is not None:
         require_place(loaded, arguments.write_patch)
-    render.show_progress_of("runner.data.volumes_store")
+    render.show_progress_of("runner.data.volumes.store")
     found = analyze(
         loaded,
         machine,

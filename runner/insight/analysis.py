@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from runner.contracts import Data
 from runner.data.files import collected
 from runner.data.perceptual import correlation
-from runner.data.points_draws import Mixed, PointingOrder
+from runner.data.points.draws import Mixed, PointingOrder
 from runner.data.unmapped import told_once
 from runner.engine.reading import read_data, root_folder
 from runner.errors import Problem, RecipeError

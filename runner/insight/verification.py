@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.data.files import collected, read_with_pillow
 from runner.data.pairs import SPLIT, STEM
-from runner.data.volumes_files import read_slabs, read_volume_header
+from runner.data.volumes.files import read_slabs, read_volume_header
 from runner.errors import Problem
 from runner.language.recipe import Recipe
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from runner.language.document import dotted
 from runner.language.recipe import Recipe
 from runner.language.walk import parts_of
-from runner.nets.distance import ERRORS_PX, DistanceLoss, DistanceRow, distance_table
+from runner.nets.pointing.distance import ERRORS_PX, DistanceLoss, DistanceRow, distance_table
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,8 @@ def binary_overlap(spec: DataSpec, /, *, target: str = "mask") -> Metric:
     Args:
         target: what the data set gives that predictions are compared with.
     """
-    from runner.nets.binary_losses import check_is_binary
-    from runner.nets.binary_overlap import BinaryOverlap
+    from runner.nets.binary.losses import check_is_binary
+    from runner.nets.binary.overlap import BinaryOverlap
 
     check_is_binary(spec, "binary_overlap")
     return BinaryOverlap(target)
@@ -99,8 +99,8 @@ def surface_score(
         variation_factor: of the variation of information, in 1 / (1 + factor * variation).
     """
     from runner.errors import Problem, RecipeError
-    from runner.nets.binary_losses import check_is_binary
-    from runner.nets.surface_score import SurfaceScore
+    from runner.nets.binary.losses import check_is_binary
+    from runner.nets.binary.surface_score import SurfaceScore
 
     check_is_binary(spec, "surface_score")
     if spec.dimensions != 3:
@@ -131,7 +131,7 @@ def average_precision(
         also_at: other thresholds at which mAP50 is computed too, as ``map50@0.25``.
         count_from: boxes, before suppression and after, are counted from this score on.
     """
-    from runner.nets.box_precision import AveragePrecision
+    from runner.nets.detection.box_precision import AveragePrecision
 
     return AveragePrecision(
         spec.classes, score_threshold=score_threshold, also_at=also_at, count_from=count_from
@@ -159,7 +159,7 @@ def pointing(
     Args:
         pck_px: distances, in pixels of the image, within which a point counts as correct.
     """
-    from runner.nets.pointing_score import PointingScore
+    from runner.nets.pointing.score import PointingScore
 
     return PointingScore(pck_px)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from runner.contracts import DataSpec
-    from runner.nets.yolo_backbones import Backbone
+    from runner.nets.detection.backbones import Backbone
 
 Width = Annotated[int, Field(gt=0)]
 Weights = Annotated[str, Field(pattern=r"^timm$|\.safetensors$")]
@@ -160,9 +160,9 @@ def timm_backbone(
         pretrained: timm for its published weights, or a .safetensors file of them.
         norm: group for batches of few images; weights keep scale and shift, not statistics.
     """
-    from runner.nets import yolo_backbones
+    from runner.nets.detection import backbones
 
-    return yolo_backbones.timm_backbone(spec.channels, encoder, pretrained, norm)
+    return backbones.timm_backbone(spec.channels, encoder, pretrained, norm)
 
 
 @models.register
@@ -179,9 +179,9 @@ def conv_backbone(
         widths: channels of each stage; each halves the map.
         norm: after each convolution.
     """
-    from runner.nets import yolo_backbones
+    from runner.nets.detection import backbones
 
-    return yolo_backbones.conv_backbone(spec.channels, widths, norm)
+    return backbones.conv_backbone(spec.channels, widths, norm)
 
 
 @models.register
@@ -203,7 +203,7 @@ def single_level_head(
         centre_offset: added to sigmoid(t) + cell, in cells; 0.5 shifts each box by half a cell.
         prior: score of every class before training; null for 0.5.
     """
-    from runner.nets.yolo_single_head import SingleLevelHead
+    from runner.nets.detection.single_level_head import SingleLevelHead
 
     maps = _of_a_detector(backbone)
     return SingleLevelHead(
@@ -231,7 +231,7 @@ def yolov8_head(
         norm: of each convolution; group for batches of few images.
         prior: score of every class before training.
     """
-    from runner.nets.yolo_pyramid import PyramidHead
+    from runner.nets.detection.yolov8_head import PyramidHead
 
     maps = _of_a_detector(backbone)
     return PyramidHead(
@@ -270,6 +270,6 @@ def pointer(
             heatmap_peak: likewise while training, afterwards the mean around its highest cell.
         hidden: width of the head.
     """
-    from runner.nets import pointer as nets
+    from runner.nets.pointing import network as nets
 
     return nets.pointer(spec.channels, backbone, pretrained, norm, stride, head, hidden)

@@ -120,7 +120,7 @@ def foreground_patches(
         patches_per_volume: patches of each volume in an epoch.
     """
     from runner.data.drawing import Shuffled
-    from runner.data.patches import ForegroundCut
+    from runner.data.volumes.patches import ForegroundCut
     from runner.errors import Problem, RecipeError
 
     if not accepted[0] <= target <= accepted[1]:
@@ -146,7 +146,7 @@ def balanced_patches(
     """
     from runner.data.crops import UniformCut
     from runner.data.drawing import Shuffled
-    from runner.data.patches import Alternating, AroundForegroundCut
+    from runner.data.volumes.patches import Alternating, AroundForegroundCut
 
     order = Shuffled(len(split), patches_per_volume)
     return Alternating(order, (AroundForegroundCut(tries), UniformCut()))
@@ -170,8 +170,8 @@ def sequential_points(
         done_share: of the draws of balanced in which all are marked; 0.5 where not set.
         draws_per_epoch: each image once where null.
     """
-    from runner.data.points import PointTrainSplit
-    from runner.data.points_draws import PointingOrder, choice
+    from runner.data.points.draws import PointingOrder, choice
+    from runner.data.points.split import PointTrainSplit
     from runner.errors import Problem, RecipeError
 
     problems = []

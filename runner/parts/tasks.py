@@ -84,8 +84,8 @@ def detection(
         max_boxes: boxes of an image, at most.
         display_score: boxes below it are not drawn.
     """
-    from runner.nets.box_suppression import Suppression
-    from runner.nets.yolo_backbones import Backbone
+    from runner.nets.detection.backbones import Backbone
+    from runner.nets.detection.box_suppression import Suppression
     from runner.tasks.detection import Detection
 
     built = backbone.build(spec)
@@ -133,7 +133,7 @@ def pointing(
             centre, the middle of the canvas.
         count_limit: objects at which counting by pointing ends, done or not.
     """
-    from runner.data.points import PointSpec
+    from runner.data.points.split import PointSpec
     from runner.errors import Problem, RecipeError
     from runner.tasks.pointing import Pointing
 

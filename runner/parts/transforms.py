@@ -153,7 +153,7 @@ def flip_volume(
         height: probability of swapping top and bottom.
         width: probability of swapping left and right.
     """
-    from runner.data.volumes_augmentation import FlipVolume
+    from runner.data.volumes.augmentation import FlipVolume
 
     return FlipVolume(depth, height, width)
 
@@ -168,7 +168,7 @@ def rotate90_volume(
         probability: of drawing one of the four turns, none among them.
         axes: plane: of height and width; all: of any two axes, for patches that are cubes.
     """
-    from runner.data.volumes_augmentation import Rotate90Volume
+    from runner.data.volumes.augmentation import Rotate90Volume
 
     return Rotate90Volume(probability, axes)
 
@@ -189,7 +189,7 @@ def intensity(
         gamma: smallest and largest exponent between the crop's darkest and lightest value.
         probability: that a sample is changed.
     """
-    from runner.data.volumes_augmentation import Intensity
+    from runner.data.volumes.augmentation import Intensity
 
     return Intensity(brightness, contrast, gamma, probability)
 
@@ -202,6 +202,6 @@ def noise_volume(*, std: DeviationRange = (0.0, 0.1), probability: Probability =
         std: smallest and largest standard deviation, in units of the normalised image.
         probability: that a sample is changed.
     """
-    from runner.data.volumes_augmentation import NoiseVolume
+    from runner.data.volumes.augmentation import NoiseVolume
 
     return NoiseVolume(std, probability)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from runner.contracts import Batch, DataSpec, Progress
-from runner.nets.box_suppression import Suppression
+from runner.nets.detection.backbones import Backbone
+from runner.nets.detection.box_suppression import Suppression
+from runner.nets.detection.grid import GridPredictions, Objects, objects_of
 from runner.nets.padding import padded
-from runner.nets.yolo_backbones import Backbone
-from runner.nets.yolo_grid import GridPredictions, Objects, objects_of
 from runner.task import Outputs, Task, named_terms, normalised
 from runner.tasks.detection_panels import panel
 from runner.tasks.segmentation import is_channels_last

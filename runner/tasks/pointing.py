@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from runner.contracts import Batch, Loss, Progress
-from runner.data.points import PointSpec
+from runner.data.points.split import PointSpec
 from runner.errors import Problem, RecipeError
-from runner.nets.pointer import Pointed
-from runner.nets.pointer_losses import PointLoss, done_loss, heatmap_loss
+from runner.nets.pointing.losses import PointLoss, done_loss, heatmap_loss
+from runner.nets.pointing.network import Pointed
 from runner.nets.reduction import mean_over_valid
 from runner.task import Outputs, Task, named_terms, normalised
 from runner.tasks.pointing_panels import panel

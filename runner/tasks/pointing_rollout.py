@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from runner.contracts import Batch
-from runner.data.points_marks import Mark
-from runner.nets.pointer import Pointed
-from runner.nets.pointing_score import DONE_FROM
+from runner.data.points.marks import Mark
+from runner.nets.pointing.network import Pointed
+from runner.nets.pointing.score import DONE_FROM
 
 
 def count_by_pointing(

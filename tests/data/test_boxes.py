@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from runner.data.boxes import Row, mended
-from runner.data.boxes_letterbox import Letterbox
+from runner.data.boxes.images import Row, mended
+from runner.data.boxes.letterbox import Letterbox
 
 
 def faults_of(*corners):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from runner.data.cache import ArrayCache, Stamp, key_of
-from runner.data.classes import ClassMap
 from runner.data.pairs import Pair
-from runner.data.store import Store
+from runner.data.segmentation.classes import ClassMap
+from runner.data.segmentation.store import Store
 from runner.errors import MachineError
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.data.classes import ClassMap, named, read_mapping
+from runner.data.segmentation.classes import ClassMap, named, read_mapping
 from runner.errors import DataError
 
 HEADER = "source_id,source_name,target_id,target_name\n"

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.data import masks
-from runner.data.classes import ClassMap
+from runner.data import arrays
+from runner.data.arrays import count_classes
 from runner.data.files import collected
-from runner.data.masks import count_classes, read_mask
+from runner.data.segmentation.classes import ClassMap
+from runner.data.segmentation.masks import read_mask
 from runner.data.unmapped import REPORTED_VALUES, told_once
 from runner.errors import DataError, Problem
 
@@ -69,7 +70,7 @@ def test_colours_become_class_indices(tmp_path: Path) -> None:
 def test_unmapped_ids_are_named_with_their_pixels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(masks, "BLOCK_PIXELS", 4)
+    monkeypatch.setattr(arrays, "BLOCK_PIXELS", 4)
     pixels = np.zeros((5, 6), np.uint8)
     pixels[0, :3], pixels[4, 1] = 3, 8
     pixels[3, 2] = 3
@@ -136,6 +137,6 @@ def test_a_truncated_mask_is_named(tmp_path: Path) -> None:
 
 
 def test_classes_are_counted_without_ignore(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masks, "BLOCK_PIXELS", 5)
+    monkeypatch.setattr(arrays, "BLOCK_PIXELS", 5)
     mask = np.array([[0, 1, 1, 255], [2, 1, 255, 0]], np.uint8)
     assert count_classes(mask, 4).tolist() == [2, 3, 1, 0]

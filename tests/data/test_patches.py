@@ -9,7 +9,7 @@ import pytest
 from runner.contracts import IGNORE
 from runner.data.crops import UniformCut
 from runner.data.drawing import Shuffled
-from runner.data.patches import Alternating, AroundForegroundCut, ForegroundCut
+from runner.data.volumes.patches import Alternating, AroundForegroundCut, ForegroundCut
 
 SIZE = (4, 4, 4)
 

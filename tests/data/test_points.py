@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.contracts import DataContext, Draw
-from runner.data.points import PointTrainSplit
-from runner.data.points_canvas import Letterbox
-from runner.data.points_draws import Mixed, PointingOrder, choice, fixed_draws
-from runner.data.points_marks import Mark
-from runner.data.points_order import ordered
+from runner.data.points.canvas import Letterbox
+from runner.data.points.draws import Mixed, PointingOrder, choice, fixed_draws
+from runner.data.points.marks import Mark
+from runner.data.points.order import ordered
+from runner.data.points.split import PointTrainSplit
 from runner.data.samples import sample_folder, write_sample
 from runner.registry import datasets
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from runner.data.classes import read_mapping
-from runner.data.masks import read_mask
 from runner.data.samples import sample_folder, write_sample
+from runner.data.segmentation.classes import read_mapping
+from runner.data.segmentation.masks import read_mask
 
 
 @pytest.fixture(scope="module")

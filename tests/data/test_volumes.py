@@ -11,8 +11,8 @@ import pytest
 import tifffile
 
 from runner.contracts import Data, DataContext, Draw, Sample
-from runner.data import volumes_store
-from runner.data.patches import AroundForegroundCut
+from runner.data.volumes import store as volumes_store
+from runner.data.volumes.patches import AroundForegroundCut
 from runner.errors import DataError, RecipeError
 from runner.registry import datasets
 

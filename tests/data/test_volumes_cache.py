@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.data.volumes_cache import VolumeCache
+from runner.data.volumes.cache import VolumeCache
 from runner.errors import DataError, MachineError, Problem
 
 SHAPE, DTYPE = (6, 4, 5), np.dtype("uint16")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from runner.data.volumes_files import mapped, read_slabs, read_volume_header, volume_id
+from runner.data.volumes.files import mapped, read_slabs, read_volume_header, volume_id
 from runner.errors import DataError
 
 VOLUME = np.random.default_rng(0).integers(0, 4000, (24, 20, 28), dtype=np.uint16)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.data import volumes_intensity
-from runner.data.volumes_intensity import Intensity, Normalisation, measure_intensity
+from runner.data.volumes import intensity as volumes_intensity
+from runner.data.volumes.intensity import Intensity, Normalisation, measure_intensity
 from runner.errors import DataError
 
 PATH = Path("x.tif")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.data.volumes_labels import LabelRule, class_slabs
+from runner.data.volumes.labels import LabelRule, class_slabs
 from runner.errors import DataError
 
 NAMES = ("background", "surface")

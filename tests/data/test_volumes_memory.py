@@ -17,7 +17,7 @@ import resource, sys
 import numpy as np
 from pathlib import Path
 from runner.contracts import DataContext, Draw
-from runner.data import volumes_folder
+from runner.data.volumes import folder as volumes_folder
 from runner.registry import datasets, samplers
 
 params = {

@@ -7,7 +7,7 @@ import pytest
 
 from runner.data.pairs import Layout, Named
 from runner.data.splits import Fractions, Lists, deal_groups
-from runner.data.volumes_splits import Folds, Groups, Ranges, assign_volumes
+from runner.data.volumes.grouped_splits import Folds, Groups, Ranges, assign_volumes
 from runner.errors import DataError
 
 LAYOUT = Layout("images/*.nii.gz", "labels/{stem}_label.nii.gz")

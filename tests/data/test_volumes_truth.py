@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runner.contracts import Draw
-from runner.data.volumes import TileSplit, WholeSplit
+from runner.data.volumes.split import TileSplit, WholeSplit
 from runner.engine.reading import read_data
 from runner.language.load import load
 from runner.language.machine import Machine

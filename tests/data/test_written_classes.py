@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runner.data.classes import read_mapping, written
+from runner.data.segmentation.classes import read_mapping, written
 from runner.errors import RecipeError
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from runner.data.points_draws import Balanced, Mixed, PointingOrder
+from runner.data.points.draws import Balanced, Mixed, PointingOrder
 from runner.engine.reading import read_data
 from runner.errors import DataError, RecipeError
 from runner.insight.analysis import analyze

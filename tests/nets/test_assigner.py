@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from runner.nets.assigner import task_aligned
-from runner.nets.yolo_grid import GridPredictions, Objects, grid_points
+from runner.nets.detection.assigner import task_aligned
+from runner.nets.detection.grid import GridPredictions, Objects, grid_points
 
 SHAPES, STRIDES, EDGE = [(8, 8), (4, 4)], [8, 16], 64
 

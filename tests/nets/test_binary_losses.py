@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from runner.contracts import DataSpec
 from runner.errors import RecipeError
-from runner.nets.binary_losses import (
+from runner.nets.binary.losses import (
     BinaryDice,
     BinaryFocal,
     CenterlineDice,
@@ -15,7 +15,7 @@ from runner.nets.binary_losses import (
     SurfaceBoundary,
     check_is_binary,
 )
-from runner.nets.soft_morphology import soft_skeleton
+from runner.nets.binary.soft_morphology import soft_skeleton
 
 LOSSES = {
     "dice": BinaryDice(1e-5),

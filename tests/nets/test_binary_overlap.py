@@ -4,7 +4,7 @@ import torch
 
 from runner.contracts import Batch
 from runner.errors import RecipeError
-from runner.nets.binary_overlap import BinaryOverlap
+from runner.nets.binary.overlap import BinaryOverlap
 from runner.task import Outputs
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision import ops
 
-from runner.nets.box_geometry import ciou, giou, iou
+from runner.nets.detection.box_geometry import ciou, giou, iou
 
 
 def boxes(count, seed):

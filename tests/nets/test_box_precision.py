@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from runner.contracts import Batch
-from runner.nets.box_precision import AveragePrecision, coco_tables, precisions
+from runner.nets.detection.box_precision import AveragePrecision, coco_tables, precisions
 from runner.samples import Ragged
 from runner.task import Boxes, Outputs
 

@@ -1,8 +1,8 @@
 import torch
 
-from runner.nets.box_geometry import iou
-from runner.nets.box_suppression import Suppression
-from runner.nets.yolo_grid import GridPredictions
+from runner.nets.detection.box_geometry import iou
+from runner.nets.detection.box_suppression import Suppression
+from runner.nets.detection.grid import GridPredictions
 
 
 def predictions(boxes, logits):

@@ -4,8 +4,8 @@ import sys
 import pytest
 import torch
 
-from runner.nets.distance import distance_table, weakened_beyond_px
-from runner.nets.pointer_losses import PointLoss, done_loss
+from runner.nets.pointing.distance import distance_table, weakened_beyond_px
+from runner.nets.pointing.losses import PointLoss, done_loss
 
 
 def gradients(loss, *thresholds):
@@ -84,7 +84,8 @@ def test_the_done_loss_weighs_what_is_done():
 
 def test_the_table_is_made_before_torch_is_loaded():
     code = (
-        "import sys\nfrom runner.nets.distance import distance_table\ndistance_table('mse')\n"
+        "import sys\nfrom runner.nets.pointing.distance import distance_table\n"
+        "distance_table('mse')\n"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from runner.errors import RecipeError
-from runner.nets.pointer import around_peak, cell_middles, grid_mean, pointer
+from runner.nets.pointing.network import around_peak, cell_middles, grid_mean, pointer
 
 
 def built(**changed):

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from runner.nets.pointer import cell_middles
-from runner.nets.pointer_losses import heatmap_loss
+from runner.nets.pointing.losses import heatmap_loss
+from runner.nets.pointing.network import cell_middles
 
 YES = torch.tensor([True])
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from runner.contracts import Batch
-from runner.nets.pointing_score import PointingScore, auroc
+from runner.nets.pointing.score import PointingScore, auroc
 from runner.task import Outputs
 
 

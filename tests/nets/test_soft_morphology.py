@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from runner.nets.soft_morphology import (
+from runner.nets.binary.soft_morphology import (
     dilated,
     distances_within,
     eroded,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from runner.contracts import Batch
-from runner.nets.surface_score import (
+from runner.nets.binary.surface_score import (
     SurfaceScore,
     octants,
     surface_dice,

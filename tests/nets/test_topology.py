@@ -3,8 +3,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from runner.nets import topology
-from runner.nets.topology import betti_numbers, components, euler_number
+from runner.nets.binary import topology
+from runner.nets.binary.topology import betti_numbers, components, euler_number
 
 
 def grid(size=15):

@@ -3,10 +3,10 @@ import torch
 
 from runner.contracts import Batch
 from runner.errors import RecipeError
-from runner.nets.yolo_backbones import conv_backbone, timm_backbone
-from runner.nets.yolo_grid import grid_points, objects_of
-from runner.nets.yolo_pyramid import PyramidHead
-from runner.nets.yolo_single_head import SingleLevelHead
+from runner.nets.detection.backbones import conv_backbone, timm_backbone
+from runner.nets.detection.grid import grid_points, objects_of
+from runner.nets.detection.single_level_head import SingleLevelHead
+from runner.nets.detection.yolov8_head import PyramidHead
 from runner.samples import Ragged
 
 

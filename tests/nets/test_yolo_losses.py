@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional
 
 from runner.contracts import Progress
-from runner.nets.yolo_grid import GridPredictions, Objects, grid_points
-from runner.nets.yolo_losses import (
+from runner.nets.detection.grid import GridPredictions, Objects, grid_points
+from runner.nets.detection.losses import (
     OverlapMatched,
     Ramp,
     TaskAligned,

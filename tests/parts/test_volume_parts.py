@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from runner.contracts import DataSpec, Sampler
 from runner.data.crops import UniformCut
-from runner.data.patches import AroundForegroundCut, ForegroundCut
+from runner.data.volumes.patches import AroundForegroundCut, ForegroundCut
 from runner.errors import RecipeError
 from runner.registry import datasets, samplers, transforms
 

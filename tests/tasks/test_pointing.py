@@ -4,11 +4,11 @@ import torch
 from torch import nn
 
 from runner.contracts import Batch, DataSpec, Progress
-from runner.data.points import PointSpec
-from runner.data.points_marks import Mark
+from runner.data.points.marks import Mark
+from runner.data.points.split import PointSpec
 from runner.errors import RecipeError
-from runner.nets.pointer import Pointed, pointer
-from runner.nets.pointer_losses import PointLoss
+from runner.nets.pointing.losses import PointLoss
+from runner.nets.pointing.network import Pointed, pointer
 from runner.registry import tasks
 from runner.tasks.pointing import Pointing
 from runner.tasks.pointing_panels import panel

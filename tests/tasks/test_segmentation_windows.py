@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from runner.contracts import Batch, DataSpec, Progress
-from runner.nets.binary_losses import BinaryDice
+from runner.nets.binary.losses import BinaryDice
 from runner.nets.conv_unet import ConvUNet
 from runner.nets.sliding_window import SlidingWindow
 from runner.tasks.segmentation import Segmentation

@@ -73,9 +73,9 @@ def boxes(
         cache: keep letterboxed images as memory-mapped files.
         allow_leak: let two splits hold the same image.
     """
-    from runner.data.boxes_folder import BoxLabels, open_boxes
-    from runner.data.boxes_formats import Columns
-    from runner.data.boxes_split import BoxView
+    from runner.data.boxes.folder import BoxLabels, open_boxes
+    from runner.data.boxes.formats import Columns
+    from runner.data.boxes.split import BoxView
     from runner.data.cache import ArrayCache
 
     built = tuple(part.build() for part in transforms)

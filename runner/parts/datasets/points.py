@@ -91,10 +91,10 @@ def points(
         allow_leak: let two splits hold the same image.
     """
     from runner.data.cache import ArrayCache
-    from runner.data.points import PointSpec, PointView
-    from runner.data.points_folder import Looks, open_points
-    from runner.data.points_marks import Mark
-    from runner.data.points_match import Annotations
+    from runner.data.points.folder import Looks, open_points
+    from runner.data.points.marks import Mark
+    from runner.data.points.match import Annotations
+    from runner.data.points.split import PointSpec, PointView
 
     spec = PointSpec(CLASSES, mark=Mark(mark_radius_px, mark_color))
     kept = ArrayCache(context.cache / "points") if cache else None

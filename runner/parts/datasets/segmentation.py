@@ -112,7 +112,7 @@ def segmentation_folder(
         allow_leak: let two splits hold the same image.
     """
     from runner.data.pairs import Layout
-    from runner.data.segmentation_folder import Labels, View, open_folder
+    from runner.data.segmentation.folder import Labels, View, open_folder
 
     built = tuple(part.build() for part in transforms)
     if built:
@@ -195,9 +195,9 @@ def partly_labelled_folder(
     """
     from runner.data.augmentation import merged
     from runner.data.pairs import Layout
-    from runner.data.partly_labelled import open_partly_labelled
-    from runner.data.partly_labelled_streams import Choice
-    from runner.data.segmentation_folder import Labels, View
+    from runner.data.segmentation.folder import Labels, View
+    from runner.data.segmentation.partly_labelled import open_partly_labelled
+    from runner.data.segmentation.partly_labelled_streams import Choice
     from runner.errors import Problem, RecipeError
 
     steps = [part.build() for part in strong]
@@ -241,7 +241,7 @@ def _classes(params: Any, root: Callable[[], Path | None]) -> tuple[str, ...] | 
     folder = root() if params.mapping is not None else None
     if folder is None or not (folder / params.mapping).is_file():
         return None
-    from runner.data.classes import read_mapping
+    from runner.data.segmentation.classes import read_mapping
     from runner.errors import DataError
 
     try:

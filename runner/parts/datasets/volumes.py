@@ -15,7 +15,7 @@ from runner.registry import Strict, TransformPart, datasets
 
 if TYPE_CHECKING:
     from runner.contracts import Data, DataContext
-    from runner.data.volumes_splits import Groups, VolumeRule
+    from runner.data.volumes.grouped_splits import Groups, VolumeRule
 
 Voxels = Annotated[int, Field(gt=0)]
 SplitName = Literal["train", "val", "test"]
@@ -96,8 +96,8 @@ class VolumeSplits(Strict):
 
     def rule(self) -> VolumeRule:
         """Return it as the data room knows it."""
-        from runner.data import volumes_splits as rules
         from runner.data.splits import Fractions, Lists
+        from runner.data.volumes import grouped_splits as rules
 
         if self.lists is not None:
             return Lists(_ordered(self.lists))
@@ -111,7 +111,7 @@ class VolumeSplits(Strict):
 
     def grouping(self) -> Groups | None:
         """Return what belongs together as the data room knows it."""
-        from runner.data.volumes_splits import Groups
+        from runner.data.volumes.grouped_splits import Groups
 
         table = self.groups
         return Groups(table.file, table.id, table.column) if table is not None else None
@@ -190,9 +190,9 @@ def volumes(
         allow_leak: let two splits hold the same volume.
     """
     from runner.data.pairs import Layout
-    from runner.data.volumes_folder import VolumeView, open_volumes
-    from runner.data.volumes_intensity import Normalisation
-    from runner.data.volumes_labels import LabelRule
+    from runner.data.volumes.folder import VolumeView, open_volumes
+    from runner.data.volumes.intensity import Normalisation
+    from runner.data.volumes.labels import LabelRule
 
     return open_volumes(
         context.locate(root),

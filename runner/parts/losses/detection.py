@@ -46,7 +46,7 @@ def overlap_matched(
         gamma: exponent of the focal loss; 0 is cross-entropy.
         negatives: whether what is not matched learns that there is nothing.
     """
-    from runner.nets.yolo_losses import OverlapMatched, Ramp
+    from runner.nets.detection.losses import OverlapMatched, Ramp
 
     ramp = None if match is None else Ramp(match.start, match.end, match.epochs)
     return OverlapMatched(
@@ -77,7 +77,7 @@ def task_aligned(
         alpha: exponent of the score in choosing them.
         beta: exponent of the overlap in choosing them.
     """
-    from runner.nets.yolo_losses import TaskAligned
+    from runner.nets.detection.losses import TaskAligned
 
     return TaskAligned(
         box_weight=box_weight, class_weight=class_weight, dfl_weight=dfl_weight,

@@ -17,7 +17,7 @@ Threshold = Annotated[float, Field(gt=0, le=4)]
 @losses.register
 def mse(_: DataSpec, /) -> Loss:
     """Mean squared distance, dx² + dy², in squared units of which the canvas has two."""
-    from runner.nets.pointer_losses import PointLoss
+    from runner.nets.pointing.losses import PointLoss
 
     return PointLoss("mse")
 
@@ -31,7 +31,7 @@ def distance_hinge(_: DataSpec, /, *, threshold: Threshold = 0.3) -> Loss:
     Args:
         threshold: in units of which the canvas has two.
     """
-    from runner.nets.pointer_losses import PointLoss
+    from runner.nets.pointing.losses import PointLoss
 
     return PointLoss("distance_hinge", threshold)
 
@@ -43,6 +43,6 @@ def huber_distance(_: DataSpec, /, *, threshold: Threshold = 0.3) -> Loss:
     Args:
         threshold: in units of which the canvas has two.
     """
-    from runner.nets.pointer_losses import PointLoss
+    from runner.nets.pointing.losses import PointLoss
 
     return PointLoss("huber_distance", threshold)

@@ -147,7 +147,7 @@ def binary_dice(spec: DataSpec, /, *, smooth: Positive = 1e-5) -> Loss:
     Args:
         smooth: added to numerator and denominator, in voxels.
     """
-    from runner.nets.binary_losses import BinaryDice, check_is_binary
+    from runner.nets.binary.losses import BinaryDice, check_is_binary
 
     check_is_binary(spec, "binary_dice")
     return BinaryDice(smooth)
@@ -174,7 +174,7 @@ def binary_focal(
         background_weight: factor of the background's voxels, beside alpha.
         foreground_weight: factor of the foreground's voxels, beside alpha.
     """
-    from runner.nets.binary_losses import BinaryFocal, check_is_binary
+    from runner.nets.binary.losses import BinaryFocal, check_is_binary
 
     check_is_binary(spec, "binary_focal")
     of_background = 1 - alpha if alpha_mode == "balanced" else alpha
@@ -192,7 +192,7 @@ def surface_boundary(
         far_voxels: distance from which it has none; between the two the weight falls linearly.
     """
     from runner.errors import Problem, RecipeError
-    from runner.nets.binary_losses import SurfaceBoundary, check_is_binary
+    from runner.nets.binary.losses import SurfaceBoundary, check_is_binary
 
     check_is_binary(spec, "surface_boundary")
     if near_voxels >= far_voxels:
@@ -218,7 +218,7 @@ def cldice(
         iterations: of the thinning; half the width of the thickest foreground, in voxels.
         smooth: added to numerators and denominators, in voxels.
     """
-    from runner.nets.binary_losses import CenterlineDice, check_is_binary
+    from runner.nets.binary.losses import CenterlineDice, check_is_binary
 
     check_is_binary(spec, "cldice")
     return CenterlineDice(iterations, smooth)
@@ -227,7 +227,7 @@ def cldice(
 @losses.register
 def connectivity(spec: DataSpec, /) -> Loss:
     """Mean squared error of the masks, both dilated by a voxel."""
-    from runner.nets.binary_losses import Connectivity, check_is_binary
+    from runner.nets.binary.losses import Connectivity, check_is_binary
 
     check_is_binary(spec, "connectivity")
     return Connectivity()

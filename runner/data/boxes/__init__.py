@@ -1,0 +1,1 @@
+"""Images with boxes: four formats read, faults mended, one size for all."""

@@ -1,0 +1,1 @@
+"""Images with a point for each object, pointed at one after another."""

@@ -1,0 +1,134 @@
+"""A folder of images and points, checked and opened as a data set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from runner.contracts import Data, Measured, Split
+from runner.data.box_faults import tell
+from runner.data.files import problem
+from runner.data.pairs import SPLIT, STEM, Layout
+from runner.data.points.draws import fixed_draws
+from runner.data.points.match import Annotations, PointedImage, match
+from runner.data.points.split import PointFixedSplit, PointTrainSplit, PointView, objects_of
+from runner.data.points.survey import inventory
+from runner.data.splits import Folders, Lists, SplitRule, find_leaks
+from runner.errors import DataError, Problem, RecipeError
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What an evaluation looks at.
+
+    Attributes:
+        draws: steps of pointing that are scored.
+        done_share: of them in which nothing is left to point at.
+        counted: images whose objects are counted by pointing until done.
+    """
+
+    draws: int
+    done_share: float
+    counted: int
+
+
+def open_points(
+    root: Path,
+    images: str,
+    annotations: Annotations,
+    rule: SplitRule,
+    view: PointView,
+    looks: Looks,
+    allow_leak: bool = False,
+) -> Data:
+    """Return a folder's splits; all annotations and every image's header have been read.
+
+    Args:
+        root: the folder.
+        images: pattern of the images.
+        annotations: where points are written.
+        rule: which split an image belongs to.
+        view: what samples look like.
+        looks: what evaluations look at.
+        allow_leak: whether two splits may hold the same image.
+
+    Raises:
+        RecipeError: values that contradict each other, all of them.
+        DataError: everything that is wrong with images and annotations.
+    """
+    _check(images, annotations, rule)
+    if not root.is_dir():
+        raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
+    splits, faults = match(root, Layout(images, annotations.path), annotations, rule)
+    if not allow_leak:
+        pairs = {split: [each.pair for each in members] for split, members in splits.items()}
+        if leaks := find_leaks(pairs):
+            raise DataError(leaks)
+    tell(faults)
+    view.require_room([each for members in splits.values() for each in members])
+    measured = Measured(
+        {
+            "objects": partial(objects_of, splits["train"]),
+            "done_share_mixed": partial(_done_share, splits["train"]),
+        }
+    )
+    view = replace(view, spec=replace(view.spec, measured=measured))
+    opened: dict[str, Split] = {}
+    for split, members in splits.items():
+        if split == "train":
+            opened[split] = PointTrainSplit(view, members)
+            continue
+        objects = tuple(len(each.points) for each in members)
+        draws = fixed_draws(objects, looks.draws, looks.done_share, looks.counted)
+        opened[split] = PointFixedSplit(view, members, draws)
+    return Data(view.spec, opened, _fingerprint(splits), inventory(splits, faults))
+
+
+def _done_share(images: Sequence[PointedImage]) -> list[float]:
+    """Return which share of draws is done where each number of marks is equally likely."""
+    return [float(np.mean([1 / (1 + objects) for objects in objects_of(images)]))]
+
+
+def _check(images: str, annotations: Annotations, rule: SplitRule) -> None:
+    """Raise a RecipeError with every value that contradicts another."""
+    problems: list[Problem] = []
+
+    def wrong(key: str, message: str) -> None:
+        problems.append(Problem("", f"data.params.{key}", message))
+
+    files = list(rule.files.values()) if isinstance(rule, Lists) else []
+    folders = list(rule.names.values()) if isinstance(rule, Folders) else []
+    paths = {"images": [images], "annotations": [annotations.path], "splits": [*files, *folders]}
+    for key, written in paths.items():
+        for path in written:
+            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or not path:
+                wrong(key, f"{path!r} leaves the root; write it relative to the root")
+    varies = STEM in annotations.path or "*" in annotations.path
+    if annotations.is_table and varies:
+        wrong("annotations", f"{annotations.format} is one file for all images; write its path")
+    elif not annotations.is_table and not varies:
+        message = f"{annotations.format} is a file for each image; write {STEM} for what differs"
+        wrong("annotations", message)
+    if annotations.path.count("*") > images.count("*"):
+        wrong("annotations", "has more * than images; each stands for what the image's stands for")
+    if (SPLIT in images) != isinstance(rule, Folders):
+        wrong("images", f"{SPLIT} stands for splits.folders: write both or neither")
+    if annotations.categories is not None and annotations.format not in ("coco", "voc", "yolo"):
+        wrong("categories", f"{annotations.format} has points and no categories; leave this out")
+    if problems:
+        raise RecipeError(problems)
+
+
+def _fingerprint(splits: Mapping[str, Sequence[PointedImage]]) -> str:
+    """Return what changes with a name, a size, the split of a file or a point."""
+    files = [
+        (split, each.pair.name, each.pair.image.size_bytes, each.points.tolist())
+        for split, members in splits.items()
+        for each in members
+    ]
+    return hashlib.sha256(repr(sorted(files)).encode()).hexdigest()[:16]

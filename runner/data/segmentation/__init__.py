@@ -1,0 +1,1 @@
+"""Images with masks: classes by id or colour, crops, tiles, few labels."""

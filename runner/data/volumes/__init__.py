@@ -1,0 +1,1 @@
+"""Labelled volumes: read slab by slab, cut into patches."""

@@ -1,0 +1,1 @@
+"""One class against the rest: losses, overlap, and the score of surfaces."""

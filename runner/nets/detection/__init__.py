@@ -1,0 +1,1 @@
+"""Detectors: heads on grids, their losses, and what boxes are scored by."""

@@ -1,0 +1,1 @@
+"""A network that points at one place, its losses, and what it is scored by."""
