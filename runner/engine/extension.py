@@ -5,6 +5,7 @@ ordinary resume: its checkpoints carry the new fingerprint, its events tell of t
 """
 
 import json
+import math
 import secrets
 import shutil
 import tempfile
@@ -17,7 +18,7 @@ from typing import Any
 from runner.counting import number_of
 from runner.engine import checkpoint
 from runner.engine.folder import RunFolder, RunRecord, refuse_used
-from runner.engine.history import without_improvement
+from runner.engine.history import Best, Memory, Mode, is_better, without_improvement
 from runner.engine.journal import machine_error, read_events
 from runner.engine.provenance import git_state, packages
 from runner.errors import DataError, Problem, RecipeError
@@ -44,7 +45,8 @@ class Extension:
         origin: the other run's folder.
         record: its ``run.json``.
         before, after: its recipe, and that of the new plan.
-        state: of its last checkpoint.
+        state: of its last checkpoint, the best so far by what the new plan monitors.
+        was_monitored: epochs, and values of what the old plan monitored.
         steps_per_epoch: of both plans.
         overrides: the ``--set`` texts of the new plan.
     """
@@ -54,6 +56,7 @@ class Extension:
     before: Recipe
     after: Loaded
     state: Mapping[str, Any]
+    was_monitored: tuple[tuple[float, float], ...]
     steps_per_epoch: int
     overrides: tuple[str, ...]
 
@@ -72,7 +75,7 @@ class Extension:
 
         The first is the step to go on from; where the old plan has ended its rate is None.
         """
-        monitored = tuple((epoch, value) for epoch, value in self.state["memory"]["monitored"])
+        monitored = _monitored(self.state)
         rest = self.steps - self.done
         quarters = (self.done + steps_until(quarter, rest) - 1 for quarter in QUARTERS)
         steps = sorted({self.done, *quarters} - set(range(self.done)))
@@ -82,9 +85,10 @@ class Extension:
         )
         old_rate = learning_rate(self.before, old_plan)
         new_rate = learning_rate(self.after.recipe, new_plan)
-        before = [old_rate(s, monitored) if s < old_plan.steps else None for s in steps]
+        was = self.was_monitored
+        before = [old_rate(s, was) if s < old_plan.steps else None for s in steps]
         # What the last step was trained with tells how the new plan goes on from it.
-        before[0] = old_rate(min(self.done, old_plan.steps) - 1, monitored)
+        before[0] = old_rate(min(self.done, old_plan.steps) - 1, was)
         after = [new_rate(step, monitored) for step in steps]
         return list(zip(steps, before, after, strict=True))
 
@@ -110,21 +114,68 @@ def plan_extension(origin: Path, after: Loaded, overrides: Sequence[str]) -> Ext
     with RunFolder.resume(origin) as folder:
         record = folder.run
         loaded = checkpoint.load(folder.checkpoints)
+        best = _best_of(folder.checkpoints)
         started = [e for e in read_events(folder.journal.events_path) if e["type"] == "started"]
     if loaded is None or not started:
         message = "holds no checkpoint yet; train it further before a longer plan"
         raise DataError(Problem(str(origin), "--extend", message))
+    held = [loaded.step] + ([best.step] if best else [])
     extension = Extension(
         origin=origin,
         record=record,
         before=after.written,
         after=after,
-        state=loaded.state,
+        state=_monitored_anew(loaded.state, after.recipe, held),
+        was_monitored=_monitored(loaded.state),
         steps_per_epoch=int(started[0]["steps_per_epoch"]),
         overrides=tuple(overrides),
     )
     _check_length(extension)
     return extension
+
+
+def _best_of(checkpoints: Path) -> checkpoint.Loaded | None:
+    return checkpoint.load(checkpoints, "best") if (checkpoints / "best").is_file() else None
+
+
+def _monitored(state: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    return tuple((epoch, value) for epoch, value in state["memory"]["monitored"])
+
+
+def _monitored_anew(
+    state: Mapping[str, Any], recipe: Recipe, held: Sequence[int]
+) -> Mapping[str, Any]:
+    """Return a checkpoint's state as if what a recipe monitors had been monitored from the start.
+
+    Args:
+        state: of a checkpoint.
+        recipe: of the new plan.
+        held: steps of which there is a checkpoint; the best so far is one of them.
+    """
+    memory = Memory()
+    memory.load(state["memory"])
+    metric, mode = recipe.monitor.metric, recipe.monitor.mode
+    values = [event.values.get(metric, math.nan) for event in memory.evaluated]
+    epochs = [epoch for epoch, _ in memory.monitored]
+    marks = _improvements(values, mode)
+    memory.monitored = tuple(zip(epochs, values, strict=True))
+    memory.best = None
+    for number, event in enumerate(memory.evaluated):
+        memory.evaluated[number] = replace(event, is_best=marks[number])
+        value: float | None = memory.best.value if memory.best else None
+        if event.step in held and is_better(values[number], value, mode):
+            memory.best = Best(metric, values[number], event.step)
+    return {**state, "memory": memory.dump()}
+
+
+def _improvements(values: Sequence[float], mode: Mode) -> list[bool]:
+    """Return of each value whether it is better than all before it."""
+    best: float | None = None
+    marks = []
+    for value in values:
+        marks.append(is_better(value, best, mode))
+        best = value if marks[-1] else best
+    return marks
 
 
 def _may_change(text: str) -> bool:
@@ -145,7 +196,7 @@ def _check_length(extension: Extension) -> None:
     stopping = recipe.train.early_stopping
     if stopping is None:
         return
-    values = [value for _, value in extension.state["memory"]["monitored"]]
+    values = [value for _, value in _monitored(extension.state)]
     since = without_improvement(values, recipe.monitor.mode, stopping.min_delta)
     if since >= stopping.patience:
         message = (
@@ -209,21 +260,29 @@ def _record(extension: Extension, fingerprint: str) -> RunRecord:
 
 def _copy_checkpoints(extension: Extension, folder: Path, fingerprint: str) -> None:
     """Write the best and the last checkpoint under the new plan's fingerprint."""
-    old = extension.origin / "checkpoints"
-    best = checkpoint.load(old, "best") if (old / "best").is_file() else None
-    is_last = best is None or best.step >= extension.done
-    if best is not None and not is_last:
-        state = {**best.state, "run_fingerprint": fingerprint}
+    recipe, best = extension.after.recipe, _best_of(extension.origin / "checkpoints")
+    wanted = extension.state["memory"]["best"]
+    best_step = wanted["step"] if wanted else None
+    if best is not None and best.step == best_step and best.step < extension.done:
+        state = _monitored_anew(best.state, recipe, [best.step])
+        state = {**state, "run_fingerprint": fingerprint}
         checkpoint.save(folder, state, best.step, is_best=True)
     state = {**extension.state, "run_fingerprint": fingerprint}
-    checkpoint.save(folder, state, extension.done, is_best=best is not None and is_last)
+    checkpoint.save(folder, state, extension.done, is_best=best_step == extension.done)
 
 
 def _copy_story(extension: Extension, folder: Path) -> None:
-    """Keep what the other run told; the first line speaks of the new plan."""
+    """Keep what the other run told; it speaks of the new plan, and of what that monitors."""
     steps = extension.steps
+    records = read_events(extension.origin / "events.jsonl")
+    metric, mode = extension.after.recipe.monitor.metric, extension.after.recipe.monitor.mode
+    evaluated = [record for record in records if record["type"] == "evaluated"]
+    values = [record["values"].get(metric) for record in evaluated]
+    marks = _improvements([math.nan if value is None else value for value in values], mode)
+    for record, is_best in zip(evaluated, marks, strict=True):
+        record["is_best"] = is_best
     lines = []
-    for record in read_events(extension.origin / "events.jsonl"):
+    for record in records:
         if record["type"] == "started":
             record |= {"steps": steps, "epochs": steps / extension.steps_per_epoch}
         lines.append(json.dumps(record, ensure_ascii=False) + "\n")

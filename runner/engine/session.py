@@ -205,13 +205,14 @@ class Session:
         if run.memory.evaluated:
             self._last = dict(run.memory.evaluated[-1].values)
             for event in run.memory.evaluated:
-                if event.is_best:
+                if run.memory.best and event.step == run.memory.best.step:
                     self._best = (event.step, dict(event.values))
         tracked = TrackedRun(
             folder=folder.path,
             id=folder.run.id,
             recipe=folder.run.recipe,
-            resumed_at=checkpoint.step if checkpoint else None,
+            # Killed before its first checkpoint, a run begins again over its own curves.
+            resumed_at=checkpoint.step if checkpoint else 0 if self.request.resumes else None,
         )
         self._trackers = [open_tracker(name, tracked) for name in self.request.trackers]
         folder.update(

@@ -154,3 +154,31 @@ def test_best_checkpoint_of_the_old_plan_is_kept(origin):
     begin_extension(plan_extension(origin, after, []), Path("longer"), {})
     assert (Path("longer/checkpoints/best")).read_text().strip() == best["checkpoint"]
     assert load_checkpoint(Path("longer/checkpoints"), "best").step == best["step"]
+
+
+def test_best_is_that_of_what_the_new_plan_monitors(origin):
+    """Of the checkpoints that are there; what was best by another figure is no measure of it."""
+    sets = ["train.compress_to_steps=8", "monitor.metric=val/loss", "monitor.mode=min"]
+    old = [e for e in read_events(origin / "events.jsonl") if e["type"] == "evaluated"]
+    assert extend(*(word for text in sets for word in ("--set", text))) == 0
+    told = [e for e in read_events(Path("longer/events.jsonl")) if e["type"] == "evaluated"]
+    losses = [event["values"]["val/loss"] for event in told]
+    assert len(losses) > len(old) > 1
+    assert [e["is_best"] for e in told] == [
+        all(value < earlier for earlier in losses[:number]) for number, value in enumerate(losses)
+    ]
+    best = read_run(Path("longer")).best
+    assert best is not None
+    assert (best["metric"], best["value"]) == ("val/loss", min(losses))
+    state = load_checkpoint(Path("longer/checkpoints")).state["memory"]
+    assert [value for _, value in state["monitored"]] == losses
+    assert load_checkpoint(Path("longer/checkpoints"), "best").step == best["step"]
+
+
+def test_a_figure_that_was_never_measured_has_no_best_yet(origin):
+    sets = ["train.compress_to_steps=8", "monitor.metric=val/new"]
+    begin_extension(plan_extension(origin, load("run", sets=sets), sets), Path("longer"), {})
+    memory = load_checkpoint(Path("longer/checkpoints")).state["memory"]
+    assert memory["best"] is None
+    assert not any(event["is_best"] for event in memory["evaluated"])
+    assert not (Path("longer/checkpoints") / "best").exists()
