@@ -34,14 +34,16 @@ def start(words: list[str]) -> subprocess.Popen[bytes]:
         )
 
 
-def left_behind(out: Path) -> tuple[dict[str, torch.Tensor], str, list[dict[str, object]]]:
+def left_behind(out: Path) -> tuple[dict[str, torch.Tensor], str, list[dict[str, object]], str]:
     checkpoint = load(out / "checkpoints")
     assert checkpoint is not None
     assert checkpoint.step == STEPS
     events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
     for event in events:
         del event["time_s"]
-    return checkpoint.state["task"], (out / "metrics.csv").read_text(), events
+    best = (out / "checkpoints" / "best").read_text()
+    assert (out / "checkpoints" / best.strip()).is_file()
+    return checkpoint.state["task"], (out / "metrics.csv").read_text(), events, best
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
@@ -53,7 +55,7 @@ def test_killed_at_random_moments_the_run_ends_the_same(tmp_path, kills):
     undisturbed = start(command(tmp_path / "whole", machine))
     assert undisturbed.wait(300) == 0, (tmp_path / "whole.log").read_text()
     whole_s = time.monotonic() - began
-    weights, metrics, events = left_behind(tmp_path / "whole")
+    weights, metrics, events, best = left_behind(tmp_path / "whole")
 
     chance, done, runs = random.Random(0), 0, 0
     while done < kills or runs == 0:
@@ -73,7 +75,8 @@ def test_killed_at_random_moments_the_run_ends_the_same(tmp_path, kills):
                 process.wait()
                 done += 1
         runs += 1
-        again, its_metrics, its_events = left_behind(out)
+        again, its_metrics, its_events, its_best = left_behind(out)
+        assert its_best == best
         assert its_metrics == metrics
         assert its_events == events
         assert again.keys() == weights.keys()

@@ -65,9 +65,11 @@ def save(folder: Path, state: Mapping[str, Any], step: int, *, is_best: bool = F
         # The digest comes first: a checkpoint that can be seen can be verified.
         _replace_text(folder / f"{name}.sha256", f"{digest}  {name}\n")
         _rename(pending, folder / name)
-        _replace_text(folder / "last", f"{name}\n")
+        # First: a run killed in between finds this best again. One told that it is the last would
+        # believe that its best is named, too.
         if is_best:
             _replace_text(folder / "best", f"{name}\n")
+        _replace_text(folder / "last", f"{name}\n")
         _prune(folder, name)
     except (OSError, RuntimeError) as error:
         cause = error if isinstance(error, OSError) else error.__context__

@@ -97,7 +97,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("at", range(12))
 def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -122,6 +122,9 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(
     assert loaded is not None
     assert loaded.problems == ()
     assert torch.equal(loaded.state["weights"], torch.full((1000,), float(loaded.step)))
+    # A run that goes on from the second believes that it is the best so far.
+    if loaded.step == 2:
+        assert (tmp_path / "best").read_text() == "step-00000002.pt\n"
     write(tmp_path, 3)
     assert not list(tmp_path.glob("*.partial"))
 
