@@ -29,7 +29,13 @@ class Ema:
         self.decay = decay
         self.evaluate = evaluate
         averaged = {name: p for name, p in task.named_parameters() if p.requires_grad}
-        copied = {name: b for name, b in task.named_buffers() if b.is_floating_point()}
+        # What is not saved (a table made from the settings) never changes, and has no checkpoint.
+        saved = task.state_dict()
+        copied = {
+            name: buffer
+            for name, buffer in task.named_buffers()
+            if buffer.is_floating_point() and name in saved
+        }
         self._live = [p.detach() for p in averaged.values()]
         self._live_buffers = list(copied.values())
         self._average = [p.clone() for p in self._live]
@@ -79,5 +85,5 @@ def evaluated_weights(state: Mapping[str, Any]) -> dict[str, Tensor]:
     weights = dict(state["task"])
     ema = state["ema"]
     if ema is not None and ema["evaluate"]:
-        weights.update(ema["weights"])
+        weights |= {name: value for name, value in ema["weights"].items() if name in weights}
     return weights

@@ -84,6 +84,18 @@ def test_what_is_loaded_goes_on_where_it_was() -> None:
     )
 
 
+def test_what_a_checkpoint_does_not_hold_is_not_averaged() -> None:
+    """A detector's head keeps its strides so; a state that held them would not load."""
+    task = net()
+    task.register_buffer("table", torch.ones(2), persistent=False)
+    ema = Ema(task, decay=0.9, evaluate=True)
+    state = {"task": task.state_dict(), "ema": ema.state_dict()}
+    assert "table" not in state["ema"]["weights"]
+    state["ema"]["weights"]["table"] = torch.ones(2)  # As it was written once.
+    net_of_today = net()
+    net_of_today.load_state_dict(evaluated_weights(state))
+
+
 def test_a_checkpoint_says_which_weights_were_evaluated() -> None:
     task = {"a": torch.tensor(1.0), "b": torch.tensor(2)}
     averaged = {"a": torch.tensor(5.0)}
