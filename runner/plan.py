@@ -52,8 +52,8 @@ class Plan:
 
     @property
     def effective_batch(self) -> int:
-        """Samples of a full optimizer step."""
-        return min(self.batch_size * self.accumulate, self.draws_per_epoch)
+        """Samples of the first optimizer step of an epoch; only the last may have fewer."""
+        return sum(self.samples(batch) for batch in self.group(0))
 
     @property
     def evaluations(self) -> int:

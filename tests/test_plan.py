@@ -60,6 +60,8 @@ def test_a_plan_is_not_stretched() -> None:
 def test_effective_batch_is_at_most_an_epoch() -> None:
     assert make_plan(draws_per_epoch=8, batch_size=6, epochs=1).effective_batch == 6
     assert make_plan(draws_per_epoch=8, batch_size=6, accumulate=3, epochs=1).effective_batch == 8
+    plan = make_plan(draws_per_epoch=10, batch_size=4, accumulate=3, drop_last=True, epochs=1)
+    assert plan.effective_batch == 8
 
 
 def test_an_epoch_without_a_full_batch_is_refused_with_the_cure() -> None:

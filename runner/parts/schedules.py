@@ -43,7 +43,9 @@ class Duration(Strict):
     def in_steps(self, horizon: Horizon) -> float:
         """Return it in optimizer steps of the plan as written."""
         if self.epochs is not None:
-            return self.epochs * horizon.steps / horizon.epochs
+            steps = self.epochs * horizon.steps / horizon.epochs
+            # 300 steps of 7 an epoch make an epoch of 7.000000000000001 of them.
+            return float(round(steps)) if math.isclose(steps, round(steps)) else steps
         if self.fraction is not None:
             return self.fraction * horizon.steps
         assert self.steps is not None, self

@@ -65,6 +65,15 @@ def test_warm_restarts_are_torchs(multiplier: int) -> None:
     assert found == pytest.approx(wanted)
 
 
+@given(st.integers(1, 40), st.integers(1, 400))
+def test_warm_restarts_begin_with_an_epoch(steps_per_epoch: int, steps: int) -> None:
+    horizon = Horizon(steps=steps, epochs=steps / steps_per_epoch, learning_rate=0.1)
+    schedule = build("cosine_warm_restarts", horizon, first={"epochs": 1})
+    for step in range(0, steps, steps_per_epoch):
+        now = Progress(step, step / steps_per_epoch, step / steps)
+        assert schedule(now) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("power", [0.9, 1.0, 2.0])
 def test_poly_is_torchs(power: float) -> None:
     wanted = torchs(lambda o: KINDS.PolynomialLR(o, 120, power), 121)
