@@ -1,5 +1,6 @@
 """Segmentation of images and volumes: one class, whatever the number of dimensions."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -78,8 +79,9 @@ class Segmentation(Task):
         """Return losses and outputs of one prediction."""
         del progress
         logits = self._evaluated_logits(batch)
-        terms = self.terms(logits, labelled_mask(batch).to(logits.device))
-        # A volume too large for the device was put together, and scored, on the CPU.
+        # A volume too large for the device was put together, and is scored, on the CPU.
+        loss = self._loss_on(logits.device)
+        terms = named_terms(self.loss_name, loss(logits, labelled_mask(batch).to(logits.device)))
         moved = {name: term.to(batch.image.device) for name, term in terms.items()}
         return moved, Outputs(logits=logits)
 
@@ -107,6 +109,13 @@ class Segmentation(Task):
                 f"return a logit for each class and pixel, {wanted}"
             )
             raise RecipeError(Problem("", "model", message))
+
+    def _loss_on(self, device: torch.device) -> Loss:
+        """Return the loss, or a copy of it, with its weights on a device."""
+        loss = self.loss
+        if not isinstance(loss, nn.Module) or all(own.device == device for own in loss.buffers()):
+            return loss
+        return copy.deepcopy(loss).to(device)
 
     def _evaluated_logits(self, batch: Batch) -> Tensor:
         window = self.window

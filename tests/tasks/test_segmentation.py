@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from runner.contracts import Batch, DataSpec, Progress
 from runner.nets.conv_unet import ConvUNet
-from runner.nets.segmentation_losses import CombinedSafety, Dice
+from runner.nets.segmentation_losses import CombinedSafety, CrossEntropy, Dice, Focal
+from runner.nets.sliding_window import SlidingWindow
 from runner.tasks.segmentation import Segmentation, is_channels_last, labelled_mask
 
 NOW = Progress(step=0, epoch=0, fraction=0)
@@ -64,6 +67,34 @@ def test_the_model_sees_normalised_images():
     task, batch = task_of(), batch_of()
     task.outputs(batch)
     assert torch.allclose(task.model.given, (batch.image.float() - 128) / 64)
+
+
+def test_a_loss_is_taken_to_where_a_volume_was_put_together():
+    """Its weights, too: logits that the device has no room for are scored on the CPU."""
+    loss = Focal([1.0, 2.0, 3.0], 2.0)
+    task, elsewhere = task_of(loss=loss), torch.device("meta")
+    assert task._loss_on(torch.device("cpu")) is loss
+    logits = torch.zeros(1, 3, 4, 4, device=elsewhere)
+    mask = torch.zeros(1, 4, 4, device=elsewhere, dtype=torch.int64)
+    assert task._loss_on(elsewhere)(logits, mask).device == elsewhere
+    assert {own.device.type for own in loss.buffers()} == {"cpu"}
+
+
+@pytest.mark.gpu
+def test_a_volume_that_does_not_fit_the_device_is_assessed_on_the_cpu(monkeypatch):
+    batch = batch_of((20, 20, 20))
+    task = task_of(dimensions=3, loss=CrossEntropy([1.0, 2.0, 3.0], 0.0)).eval()
+    task.window = SlidingWindow((8, 8, 8), 0.5, 2)
+    wanted, _ = task.assess(batch, NOW)
+    monkeypatch.setattr("runner.nets.sliding_window._place", lambda *_: torch.device("cpu"))
+    task = task.cuda()
+    on_device = replace(
+        batch, image=batch.image.cuda(), mean=batch.mean.cuda(), std=batch.std.cuda(),
+        target={"mask": batch.target["mask"].cuda()}, is_labelled=batch.is_labelled.cuda(),
+    )  # fmt: skip
+    terms, outputs = task.assess(on_device, NOW)
+    assert outputs.logits.device.type == "cpu"
+    torch.testing.assert_close(terms["dice"].cpu(), wanted["dice"], rtol=1e-3, atol=1e-4)
 
 
 def test_an_assessment_passes_forward_once():
