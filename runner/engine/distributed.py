@@ -23,11 +23,13 @@ class Processes:
         rank: of this process; 0 writes and speaks.
         world: how many there are.
         local_rank: of this process on its machine; picks the device.
+        local_world: how many there are on its machine, which share its cores.
     """
 
     rank: int = 0
     world: int = 1
     local_rank: int = 0
+    local_world: int = 1
 
     @property
     def is_main(self) -> bool:
@@ -80,7 +82,7 @@ def start_processes(device_type: str) -> Processes:
     # that time as a default and so keep it, with its threads, beyond destroy_process_group.
     import_module("torch.distributed.nn.functional")
     dist.init_process_group("cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo")
-    return Processes(rank, world, local_rank)
+    return Processes(rank, world, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", world)))
 
 
 def stop_processes() -> None:

@@ -175,10 +175,13 @@ def build_health(loaded: Loaded) -> list[tuple[str, HealthRule]]:
 
 
 def loader_workers(machine: Machine, processes: Processes) -> int:
-    """Return the number of loader processes: the machine's, or one less than its cores' share."""
+    """Return the number of loader processes: the machine's, or one less than the cores' share."""
     if machine.workers is not None:
         return machine.workers
-    return max(1, min(8, (os.cpu_count() or 1) // processes.world - 1))
+    # Containers and schedulers give a process fewer cores than the machine has, where they can.
+    gives_cores = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if gives_cores else os.cpu_count() or 1
+    return max(1, min(8, cores // processes.local_world - 1))
 
 
 def _training_batches(
