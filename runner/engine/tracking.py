@@ -35,7 +35,8 @@ class TrackedRun:
         folder: the run's.
         id: the same after a resume.
         recipe: name of the recipe; the project where a tracker has projects.
-        resumed_at: step of the checkpoint that the run continues from; None where it is fresh.
+        resumed_at: step of the checkpoint that the run continues from; 0 where there was none
+            yet, None where the run is fresh.
     """
 
     folder: Path

@@ -103,7 +103,7 @@ class Train(Strict):
         bool, Field(description="store images channels last; faster on CUDA")
     ] = False
     deterministic: Annotated[
-        bool, Field(description="refuse operations that differ from run to run")
+        bool, Field(description="deterministic kernels, and a warning where there is none")
     ] = True
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

@@ -50,6 +50,13 @@ def test_tensorboard_hides_what_came_after_the_checkpoint(tmp_path):
     ]  # fmt: skip
 
 
+def test_tensorboard_hides_a_run_that_was_killed_before_its_first_checkpoint(tmp_path):
+    track(tmp_path, [1, 2, 3], loss=1.0)
+    track(tmp_path, [1, 2], resumed_at=0, loss=2.0)
+    losses = shown(tmp_path).Scalars("train/loss")
+    assert [(each.step, each.value) for each in losses] == [(1, 2.0), (2, 2.0)]
+
+
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
 def test_a_tracker_that_is_not_installed_says_how_to_install_it(tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)

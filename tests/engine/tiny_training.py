@@ -107,7 +107,7 @@ class Accuracy:
 
     def update(self, outputs: Outputs, batch: Batch) -> None:
         assert outputs.logits is not None
-        self.right.append(outputs.logits.argmax(1) == batch.target["label"])
+        self.right.append((outputs.logits.argmax(1) == batch.target["label"]).cpu())
 
     def state(self) -> tuple[int, int]:
         right = torch.cat([torch.zeros(0, dtype=torch.bool), *self.right])
@@ -132,7 +132,7 @@ def tiny_run(
 ) -> Run:
     """Return a run of 9 steps over 3 epochs of 6 batches, evaluated every epoch."""
     torch.manual_seed(5)
-    task = TinyTask(is_plain=is_plain)
+    task = TinyTask(is_plain=is_plain).to(changes.get("device", "cpu"))
     split = train_split or TinySplit()
     sampler = Shuffled(len(split))
     length = {} if plan and "steps" in plan else {"epochs": 3}
