@@ -20,6 +20,7 @@ from runner.engine.history import SKIPS_IN_A_ROW
 from runner.engine.precision import autocast
 from runner.engine.state import Run
 from runner.errors import Problem, RecipeError
+from runner.nets.reduction import sharing
 from runner.task import Task
 
 _AS_IT_IS = nullcontext()
@@ -138,11 +139,12 @@ class Stepper:
         descended: dict[str, Tensor] = {}
         for position, size in enumerate(sizes):
             batch = moved(next(batches), run)
-            ids += batch.ids
+            own = share_size(size, rank, world)
+            ids += batch.ids[:own]
             # DistributedDataParallel averages over processes, whatever their shares.
-            weight = share_size(size, rank, world) * world / samples
+            weight = own * world / samples
             with self._without_sync(position + 1 < len(sizes)):
-                with self._autocast:
+                with self._autocast, self._sharing(own * world / size):
                     terms = self._model(batch, progress)
                 assert terms, "a task has at least one loss term"
                 weighted = {
@@ -165,6 +167,9 @@ class Stepper:
         if wanted and isinstance(self._model, DistributedDataParallel):
             return self._model.no_sync()
         return _AS_IT_IS
+
+    def _sharing(self, share: float) -> Any:
+        return _AS_IT_IS if self._run.processes.world == 1 else sharing(share)
 
     def _unscale(self) -> None:
         """Undo the loss scale of gradients."""
