@@ -8,7 +8,7 @@ RunnerError
 └── MachineError   7  no such device, out of memory, disk full, folder not writable
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -73,3 +73,13 @@ class MachineError(RunnerError):
     """The machine cannot do what the recipe asks for."""
 
     exit_code = 7
+
+
+def joined(errors: Sequence[RunnerError]) -> RunnerError:
+    """Return errors as one that has each problem once, of the kind of the first not about data.
+
+    What is wrong with the recipe or the machine is wrong with every sample: it is told alone.
+    """
+    kind = next((type(e) for e in errors if not isinstance(e, DataError)), DataError)
+    alike = [problem for e in errors if isinstance(e, kind) for problem in e.problems]
+    return kind(dict.fromkeys(alike))

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from runner.contracts import Batch, Draw, Ragged, Sample, Sampler, Split
 from runner.engine.machine import worker_loss
-from runner.errors import DataError, Problem, RunnerError
+from runner.errors import DataError, Problem, RunnerError, joined
 
 _TIMEOUT_S = 600.0
 
@@ -168,10 +168,7 @@ class _Collates:
     def __call__(self, loaded: Sequence[Sample | RunnerError]) -> Batch | RunnerError:
         errors = [each for each in loaded if isinstance(each, RunnerError)]
         if errors:
-            # What is wrong with the recipe is wrong with every sample: it is told first.
-            kind = next((type(e) for e in errors if not isinstance(e, DataError)), DataError)
-            alike = [problem for e in errors if isinstance(e, kind) for problem in e.problems]
-            return kind(dict.fromkeys(alike))
+            return joined(errors)
         try:
             return collate([each for each in loaded if isinstance(each, Sample)], self.ragged)
         except DataError as error:

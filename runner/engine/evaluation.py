@@ -15,6 +15,7 @@ from runner.contracts import Batch, Metric
 from runner.engine.precision import autocast
 from runner.engine.state import Run
 from runner.engine.stepping import moved
+from runner.engine.together import together
 from runner.errors import DataError, Problem, RecipeError
 
 
@@ -34,7 +35,7 @@ def evaluate(run: Run) -> tuple[dict[str, float], tuple[Any, ...]]:
     losses: list[Tensor] = []
     panels: list[Any] = []
     progress = run.plan.progress(run.memory.step, run.memory.monitored)
-    with torch.no_grad(), _evaluated_weights(run):
+    with torch.no_grad(), _evaluated_weights(run), together(run):
         for batch in run.val_batches:
             batch = moved(batch, run)
             with autocast(run.precision, run.device):
@@ -54,10 +55,15 @@ def _panels(run: Run, batch: Batch, outputs: Any) -> Sequence[Any]:
 
 @contextmanager
 def _evaluated_weights(run: Run) -> Iterator[None]:
-    """Put the task into evaluation mode, with its averaged weights where the recipe says so."""
+    """Put the task into evaluation mode, with its averaged weights where the recipe says so.
+
+    BatchNorm's statistics are those of the main process, which a checkpoint keeps too: since the
+    last forward pass began each process has gathered its own.
+    """
     averaged = run.ema.in_place_of_weights() if run.ema and run.ema.evaluate else nullcontext()
     was_training = run.task.training
     with averaged:
+        run.processes.follow_main(b for b in run.task.buffers() if b.is_floating_point())
         run.task.eval()
         try:
             yield

@@ -137,9 +137,25 @@ def mean_rows(rows: Sequence[Row]) -> Row:
     """
     counted = [row for row in rows if not row["skipped"]] or list(rows)
     names = dict.fromkeys(name for row in counted for name in row if name != "skipped")
-    return {name: _mean_of_known([row.get(name, 0.0) for row in counted]) for name in names}
+    return {name: mean_of_known([row.get(name, 0.0) for row in counted]) for name in names}
 
 
-def _mean_of_known(values: Sequence[float]) -> float:
+def mean_of_parts(parts: Sequence[Row]) -> Row:
+    """Return the means of the processes' figures.
+
+    A term that a process did not have counts as 0 in it. A figure that it could not know, which is
+    NaN in it, does not count; a loss is never unknown: NaN of one process is NaN of all.
+    """
+    names = dict.fromkeys(name for part in parts for name in part)
+    means = {}
+    for name in names:
+        values = [part.get(name, 0.0) for part in parts]
+        is_loss = name.partition("/")[0] == "loss"
+        means[name] = sum(values) / len(values) if is_loss else mean_of_known(values)
+    return means
+
+
+def mean_of_known(values: Sequence[float]) -> float:
+    """Return the mean of the values that are not NaN; NaN where all are."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan

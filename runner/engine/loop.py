@@ -18,12 +18,13 @@ from runner.engine.history import (
     EarlyStopping,
     Monitor,
     is_better,
+    mean_of_parts,
     mean_rows,
     without_improvement,
 )
-from runner.engine.machine import machine_errors
 from runner.engine.state import Run, TrainedGroup, capture, restore, seed_everything
 from runner.engine.stepping import Stepper
+from runner.engine.together import errors_of_machine, fetched_together
 from runner.events import Evaluated, Event, Finding, Finished, Saved, Started, Stepped
 
 __all__ = [
@@ -52,8 +53,7 @@ def train(run: Run, *, reyield_saved: bool = False) -> Iterator[Event]:
         DataError: an item cannot be read.
         MachineError: memory, disk or a loader's worker fails.
     """
-    plan = run.plan
-    with machine_errors(plan.batch_size, plan.accumulate, str(run.device)):
+    with errors_of_machine(run):
         for event in _Loop(run).events(reyield_saved):
             if run.processes.is_main:
                 yield event
@@ -89,7 +89,8 @@ class _Loop:
         elif reyield_saved:
             yield Saved(**self.now(), checkpoint=checkpoint.checkpoint_name(memory.step))
         ending = self.planned_end()
-        batches = run.train_batches(plan.group(memory.step).start) if ending is None else iter(())
+        start = plan.group(memory.step).start
+        batches = fetched_together(run, run.train_batches(start)) if ending is None else iter(())
         while ending is None:
             self.samples += self.stepper.step(batches)
             stepped_s = run.clock()
@@ -171,11 +172,7 @@ class _Loop:
         """Return the window's means over all processes, with the learning rates of now."""
         run = self.run
         parts = run.processes.gather(mean_rows(run.memory.window))
-        names = dict.fromkeys(name for part in parts for name in part)
-        means = {
-            f"train/{name}": sum(part.get(name, 0.0) for part in parts) / len(parts)
-            for name in names
-        }
+        means = {f"train/{name}": value for name, value in mean_of_parts(parts).items()}
         rates = self.stepper.learning_rates()
         means["train/lr"] = next(iter(rates.values()))
         if len(rates) > 1:
@@ -259,8 +256,9 @@ class _Loop:
         memory.elapsed_s = run.clock() - self.started_s
         state = capture(run)
         name = checkpoint.checkpoint_name(memory.step)
-        if run.processes.is_main:
-            is_best = memory.best is not None and memory.best.step == memory.step
-            checkpoint.save(folder, state, memory.step, is_best=is_best)
+        is_best = memory.best is not None and memory.best.step == memory.step
+        with run.processes.agreeing():
+            if run.processes.is_main:
+                checkpoint.save(folder, state, memory.step, is_best=is_best)
         yield Saved(**self.now(), checkpoint=name)
         return None

@@ -92,11 +92,14 @@ class Session:
         """
         try:
             with blaming_plugins():
-                yield from self._train()
+                yield from self._train_with_others()
         except RunnerError as error:
+            self.processes.leave_word(error)
             self._end("failed", str(error), error.exit_code)
             raise
         except BaseException as error:
+            if isinstance(error, Exception):
+                self.processes.leave_word(error)
             # A bug of ours: the folder must not say "running" for ever.
             self._end("failed", f"{type(error).__name__}: {error}", 1)
             raise
@@ -107,6 +110,16 @@ class Session:
                 self.folder.close()
             stop_processes()
 
+    def _train_with_others(self) -> Iterator[Event]:
+        """Train; where another process has left in the middle of a step, raise what it met."""
+        try:
+            yield from self._train()
+        except RuntimeError as error:
+            told = self.processes.why_alone(error)
+            if told is None:
+                raise
+            raise told from error
+
     def _train(self) -> Iterator[Event]:
         request = self.request
         # torchrun says how many processes there are before a device can be picked.
@@ -114,31 +127,35 @@ class Session:
         self.processes = start_processes("cuda" if wants_cuda else "cpu")
         device = pick_device(self._device_name(), self.processes.local_rank)
         path = self._claim()
-        checkpoint = load_checkpoint(path / "checkpoints") if request.resumes else None
-        self.assembled = assemble(
-            request.loaded,
-            request.machine,
-            device=device,
-            processes=self.processes,
-            fingerprint=self._fingerprint(),
-            checkpoints=path / "checkpoints",
-            measured=self._measured(),
-            will_be_restored=checkpoint is not None,
-            stop_requested=request.stop_requested,
-        )
+        measured = self._measured()
+        with self.processes.agreeing():
+            checkpoint = load_checkpoint(path / "checkpoints") if request.resumes else None
+            self.assembled = assemble(
+                request.loaded,
+                request.machine,
+                device=device,
+                processes=self.processes,
+                fingerprint=self._fingerprint(),
+                checkpoints=path / "checkpoints",
+                measured=measured,
+                will_be_restored=checkpoint is not None,
+                stop_requested=request.stop_requested,
+            )
+            run = self.assembled.run
+            if checkpoint is not None:
+                restore(run, checkpoint.state)
         changed = change_since_analysis(request.loaded, request.machine, self.assembled.data)
         if changed and self.processes.is_main:
             request.warn(changed)
-        run = self.assembled.run
-        if checkpoint is not None:
-            restore(run, checkpoint.state)
-            for problem in checkpoint.problems if self.processes.is_main else ():
+        if checkpoint is not None and self.processes.is_main:
+            for problem in checkpoint.problems:
                 request.warn(f"{problem}; going on from {checkpoint.name}, the one before")
         reyield = False
-        if self.processes.is_main:
-            # Only now: what is found wrong before the first step leaves no folder behind.
-            self.folder = self.folder or self._create(path)
-            reyield = self._begin(self.folder, checkpoint, device_words(device))
+        with self.processes.agreeing():
+            if self.processes.is_main:
+                # Only now: what is found wrong before the first step leaves no folder behind.
+                self.folder = self.folder or self._create(path)
+                reyield = self._begin(self.folder, checkpoint, device_words(device))
         with blaming(request.loaded.source, "task"):
             for event in train(run, reyield_saved=reyield):
                 self._write(event)
@@ -155,19 +172,21 @@ class Session:
 
     def _claim(self) -> Path:
         """Return the run's folder; one that is resumed is held from now on."""
-        request, path = self.request, self.request.out
-        if self.processes.is_main:
-            if request.resumes:
-                assert path is not None, "a resumed run has a folder"
-                self.folder = RunFolder.resume(path)
-            else:
-                runs = expanded(request.machine.runs)
-                path = path or new_path(
-                    runs, request.loaded.name, datetime.now(UTC), self._identity
-                )
-                refuse_used(path)
+        with self.processes.agreeing():
+            path = self._claimed() if self.processes.is_main else self.request.out
         shared: Path = self.processes.gather(path)[0]
         return shared
+
+    def _claimed(self) -> Path:
+        request, path = self.request, self.request.out
+        if request.resumes:
+            assert path is not None, "a resumed run has a folder"
+            self.folder = RunFolder.resume(path)
+            return path
+        runs = expanded(request.machine.runs)
+        path = path or new_path(runs, request.loaded.name, datetime.now(UTC), self._identity)
+        refuse_used(path)
+        return path
 
     def _create(self, path: Path) -> RunFolder:
         loaded = self.request.loaded

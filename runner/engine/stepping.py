@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -20,9 +19,11 @@ from runner.engine.history import SKIPS_IN_A_ROW
 from runner.engine.precision import autocast
 from runner.engine.state import Run
 from runner.errors import Problem, RecipeError
+from runner.nets.reduction import sharing
 from runner.task import Task
 
 _AS_IT_IS = nullcontext()
+_LOST = "skipped/lost"
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -109,16 +110,15 @@ class Stepper:
         own = {name: value.detach().float() for name, value in run.task.figures().items()}
         norms = self._clip()
         whole = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
-        # A finite number less itself is 0, any other NaN, which alone differs from itself.
-        apart = loss + whole
-        apart -= apart
-        skipped = run.processes.largest(apart.ne_(apart))
+        skipped, *lost = self._flags(loss, loss + whole)
         self._update(skipped)
         memory.step += 1
         run.task.after_step(run.plan.progress(memory.step, memory.monitored))
 
         names = (*(f"loss/{name}" for name in terms), "grad_norm", "skipped")
         figures = [*terms.values(), whole, skipped]
+        if lost:
+            names, figures = (*names, _LOST), [*figures, *lost]
         if len(norms) > 1:
             names = (*names, *(f"grad_norm/{group.name}" for group in run.groups))
             figures += norms
@@ -138,11 +138,12 @@ class Stepper:
         descended: dict[str, Tensor] = {}
         for position, size in enumerate(sizes):
             batch = moved(next(batches), run)
-            ids += batch.ids
+            own = share_size(size, rank, world)
+            ids += batch.ids[:own]
             # DistributedDataParallel averages over processes, whatever their shares.
-            weight = share_size(size, rank, world) * world / samples
+            weight = own * world / samples
             with self._without_sync(position + 1 < len(sizes)):
-                with self._autocast:
+                with self._autocast, self._sharing(own * world / size):
                     terms = self._model(batch, progress)
                 assert terms, "a task has at least one loss term"
                 weighted = {
@@ -161,10 +162,34 @@ class Stepper:
                 descended[name] = descended[name] + value if name in descended else value
         return samples, ids, descended
 
+    def _flags(self, loss: Tensor, both: Tensor) -> list[Tensor]:
+        """Return whether the step is skipped and, with a loss scale, whether its batch is lost.
+
+        A step is skipped where loss or gradients are not finite, 0 or 1, the same in every process.
+        The batch is not lost where only the loss scale was too large, which mends itself.
+
+        Args:
+            loss: of this process's samples.
+            both: its sum with the gradients' norm.
+        """
+        scale = self._run.loss_scale
+        # A finite number less itself is 0, any other NaN, which alone differs from itself.
+        apart = both if scale is None else torch.stack([both, loss])
+        apart -= apart
+        flags = self._run.processes.largest(apart.ne_(apart))
+        if scale is None:
+            return [flags]
+        # Of now: the scale has moved on by the time that figures are read.
+        is_smallest = (scale.value <= scale.smallest).float()
+        return [flags[0], torch.maximum(flags[1], is_smallest)]
+
     def _without_sync(self, wanted: bool) -> Any:
         if wanted and isinstance(self._model, DistributedDataParallel):
             return self._model.no_sync()
         return _AS_IT_IS
+
+    def _sharing(self, share: float) -> Any:
+        return _AS_IT_IS if self._run.processes.world == 1 else sharing(share)
 
     def _unscale(self) -> None:
         """Undo the loss scale of gradients."""
@@ -214,9 +239,10 @@ class Stepper:
         memory = self._run.memory
         for each in self._pending:
             row = {name: next(values) for name in each.names}
+            is_lost = row.pop(_LOST, True)
             terms = [value for name, value in row.items() if name.startswith("loss/")]
             memory.window.append({"loss": sum(terms), **row})
-            if row["skipped"] and not self._overflowed(sum(terms)):
+            if row["skipped"] and is_lost:
                 memory.lost_batches.append(self._all_ids(each.ids))
                 memory.skipped_in_a_row += 1
             # Enough of them end the training at the next logging step, whatever follows.
@@ -233,11 +259,6 @@ class Stepper:
         """Wait for the device, and return whether every weight is a number."""
         weights = [p.detach() for parameters in self._parameters for p in parameters]
         return bool(torch.stack(torch._foreach_norm(weights)).isfinite().all())
-
-    def _overflowed(self, loss: float) -> bool:
-        """Return whether only fp16's loss scale was too large, which mends itself."""
-        scale = self._run.loss_scale
-        return scale is not None and math.isfinite(loss) and float(scale.value) > scale.smallest
 
     def _all_ids(self, ids: list[str]) -> list[str]:
         return [name for part in self._run.processes.gather(ids) for name in part]

@@ -5,11 +5,36 @@ have different numbers of valid pixels. What is computed here is; and its gradie
 after DistributedDataParallel has averaged it. Without gradients (in an evaluation) each
 process looks at its own samples alone: processes may then have different numbers of batches,
 and whoever waits for the others would wait for ever.
+
+The loop multiplies each process's loss by its share of the batch, as a plain mean over samples
+needs where shares are unequal. What is computed here is of the whole batch already, so that its
+gradient is divided by that share (``sharing``), and a process without a share adds nothing.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor
+
+_SHARE = ContextVar("share", default=1.0)
+
+
+@contextmanager
+def sharing(share: float) -> Iterator[None]:
+    """Say what the loop multiplies this process's loss by, whose forward pass is inside.
+
+    Args:
+        share: of the samples, times the number of processes: 1 where all have as many; 0 where
+            the process has none and only keeps the others company.
+    """
+    token = _SHARE.set(share)
+    try:
+        yield
+    finally:
+        _SHARE.reset(token)
 
 
 def summed_over_processes(value: Tensor) -> Tensor:
@@ -25,28 +50,31 @@ def summed_over_processes(value: Tensor) -> Tensor:
     processes = _communicating()
     if processes == 1:
         return value
-    total = value.detach().clone()
+    share = _SHARE.get()
+    total = value.detach().clone() if share else torch.zeros_like(value)
     distributed.all_reduce(total)
-    return total + processes * (value - value.detach())
+    # Without a share the loss is multiplied by 0: the graph alone is needed, by whoever awaits it.
+    return total + processes / (share or 1.0) * (value - value.detach())
 
 
-def ratio_of_sums(numerator: Tensor, denominator: Tensor) -> Tensor:
+def ratio_of_sums(
+    numerator: Tensor, denominator: Tensor, *, at_least: float | None = None
+) -> Tensor:
     """Return sum of numerators / sum of denominators over processes; 0 where there is nothing.
-
-    On each process it is that process's share times their number: the mean over processes, as
-    DistributedDataParallel and a log take it, is the ratio.
 
     Args:
         numerator: scalar, of this process's samples.
         denominator: scalar, not negative, without gradient.
+        at_least: what the sum of denominators is raised to.
     """
-    processes = _communicating()
     total = denominator.detach()
-    if processes > 1:
-        total = total.clone()
-        distributed.all_reduce(total)
+    if _communicating() > 1:
+        numerator, total = summed_over_processes(torch.stack([numerator, total]))
+        total = total.detach()
+    if at_least is not None:
+        total = total.clamp(min=at_least)
     is_empty = total == 0
-    return numerator * processes / total.masked_fill(is_empty, 1) * ~is_empty
+    return numerator / total.masked_fill(is_empty, 1) * ~is_empty
 
 
 def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:

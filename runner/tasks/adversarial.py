@@ -16,6 +16,7 @@ from runner.nets.discriminator import Discriminator
 from runner.nets.pseudo_labels import PseudoLabels, of_pixels
 from runner.task import Group, Outputs, Task, normalised
 from runner.tasks.segmentation import Segmentation, labelled_mask
+from runner.tasks.step_figures import StepFigures
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Adversarial(Task):
         self.threshold = threshold
         self.start_step = start_step
         self.optimizer = optimizer
-        self._figures: dict[str, Tensor] = {}
+        self._figures = StepFigures("pseudo/count", "pseudo/images")
 
     def losses(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
         """Return the generator's terms and ``discriminator``, each reaching its own weights."""
@@ -88,12 +89,13 @@ class Adversarial(Task):
         for name, term in self.task.terms(predicted, labels.mask).items():
             terms[f"pseudo/{name}"] = weight * term
         terms["discriminator"] = _two_sided(of_real, of_fake, labelled)
-        self._figures = {
+        figures = {
             **labels.figures(batch.target["mask"].long(), self.spec.classes),
             "pseudo/images": labels.is_accepted.flatten(1).any(1).sum(),
             "discriminator/accuracy": _accuracy(of_real, of_fake, labelled),
             "miou": mean_iou(confusion_counts(logits.detach(), truth)),
         }
+        self._figures.note(figures)
         return terms
 
     def groups(self) -> dict[str, Group]:
@@ -110,7 +112,7 @@ class Adversarial(Task):
 
     def figures(self) -> Mapping[str, Tensor]:
         """Return how pseudo-labels and the discriminator do, and ``miou`` of labelled pixels."""
-        return self._figures
+        return self._figures.take()
 
     def after_step(self, progress: Progress) -> None:
         """Let the segmentation follow."""

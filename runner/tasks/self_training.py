@@ -13,6 +13,7 @@ from runner.nets.pseudo_labels import PseudoLabels, confident_labels, of_pixels
 from runner.nets.teacher import Teacher
 from runner.task import Outputs, Task
 from runner.tasks.segmentation import Segmentation, labelled_mask
+from runner.tasks.step_figures import StepFigures
 
 
 class SelfTraining(Task):
@@ -51,7 +52,7 @@ class SelfTraining(Task):
         self.weight = weight
         self.start_step = start_step
         self.evaluates_teacher = evaluates_teacher
-        self._figures: dict[str, Tensor] = {}
+        self._figures = StepFigures("pseudo/count")
 
     def losses(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
         """Return the student's terms of true labels, and as ``pseudo/...`` of pseudo-labels."""
@@ -63,8 +64,9 @@ class SelfTraining(Task):
         for name, term in self.task.terms(predicted, labels.mask).items():
             terms[f"pseudo/{name}"] = weight * term
         finest = predicted[0] if isinstance(predicted, tuple) else predicted
-        self._figures = labels.figures(batch.target["mask"].long(), self.spec.classes)
-        self._figures["miou"] = mean_iou(confusion_counts(finest.detach(), truth))
+        figures = labels.figures(batch.target["mask"].long(), self.spec.classes)
+        miou = mean_iou(confusion_counts(finest.detach(), truth))
+        self._figures.note({**figures, "miou": miou})
         return terms
 
     @torch.no_grad()
@@ -81,8 +83,8 @@ class SelfTraining(Task):
         return confident_labels(logits, self.thresholds, batch.is_labelled)
 
     def figures(self) -> Mapping[str, Tensor]:
-        """Return how pseudo-labels do, and ``miou``, of the batch's labelled pixels."""
-        return self._figures
+        """Return how the step's pseudo-labels do, and ``miou`` of its labelled pixels."""
+        return self._figures.take()
 
     def after_step(self, progress: Progress) -> None:
         """Let the teacher follow."""

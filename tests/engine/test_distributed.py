@@ -1,16 +1,13 @@
-"""Two real processes on the CPU, started as torchrun starts them."""
+"""Two real processes on the CPU train as one."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tiny_training import tiny_run
+from two_processes import run_two
 
 from runner.engine.distributed import Processes, start_processes
 from runner.engine.loop import train
@@ -21,14 +18,13 @@ import json, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[1])
 from tiny_training import tiny_run
 from runner.engine.checkpoint import load
 from runner.engine.distributed import start_processes, stop_processes
 from runner.engine.loop import restore, train
 processes = start_processes("cpu")
-for name, settings in json.loads(sys.argv[3]):
-    out = Path(sys.argv[2], name)
+for name, settings in json.loads(sys.argv[2]):
+    out = Path(sys.argv[1], name)
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     stop_rank, stop_step = settings.pop("stop", (None, None))
     calls = iter(range(1, 1000))
@@ -44,7 +40,7 @@ for name, settings in json.loads(sys.argv[3]):
     torch.save(run.task.state_dict(), out / f"weights-{processes.rank}.pt")
 stop_processes()
 names = [(task / "comm").read_text() for task in Path("/proc/self/task").glob("*")]
-Path(sys.argv[2], f"threads-{processes.rank}.json").write_text(json.dumps(names))
+Path(sys.argv[1], f"threads-{processes.rank}.json").write_text(json.dumps(names))
 """
 
 ONE_BATCH = {"batch_size": 4, "accumulate": 1, "plan": {"steps": 3, "log_every": 1}}
@@ -61,23 +57,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("two")
     trainings = [(name, {"is_plain": True, **settings}) for name, settings in EQUAL.items()]
     trainings += [("whole", NOISY), ("broken", {**NOISY, "stop": [1, 5]}), ("broken", NOISY)]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    here = Path(__file__).parent
-    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(here), str(out), json.dumps(trainings)],
-            env={**os.environ, **where, "RANK": rank, "LOCAL_RANK": rank},
-            cwd=here.parents[1],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in ("0", "1")
-    ]
-    errors = [process.communicate(timeout=200)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0], errors
+    ended = run_two(SCRIPT, str(out), json.dumps(trainings))
+    assert [code for code, _ in ended] == [0, 0], ended
     return out
 
 

@@ -26,6 +26,18 @@ LOSSES = {
         gamma=2.0, dice_weight=1.0, boundary_weight=0.5, boundary_px=1, smooth=1.0,
     ),
 }  # fmt: skip
+
+
+class AtLeast(nn.Module):
+    """A sum over the number of valid pixels, which is raised to 40 where it is less."""
+
+    def forward(self, logits, mask):
+        valid = mask != 255
+        value = logits.square().sum(1).masked_fill(~valid, 0).sum()
+        return ratio_of_sums(value, valid.sum().to(value.dtype), at_least=40.0)
+
+
+LOSSES["at_least"] = AtLeast()
 MASKS = ("all_valid", "unequal_counts", "first_ignored", "all_ignored")
 
 

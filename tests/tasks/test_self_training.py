@@ -116,6 +116,17 @@ def test_hidden_masks_never_reach_a_loss():
     assert second.figures()["pseudo/precision"].isnan()
 
 
+def test_figures_are_of_all_batches_of_a_step():
+    task, batch = task_of(), batch_of()
+    task(batch, NOW)
+    one = task.figures()
+    for _ in range(2):
+        task(batch, NOW)
+    both = task.figures()
+    assert both["pseudo/count"] == 2 * one["pseudo/count"] > 0
+    assert both["pseudo/accepted"] == one["pseudo/accepted"]
+
+
 def test_no_gradient_goes_through_the_labels():
     task = task_of()
     sum(task(batch_of(), NOW).values()).backward()

@@ -113,14 +113,12 @@ class OverlapMatched:
         entropy = binary_focal(predictions.logits, kinds, self.alpha, self.gamma)
         if not self.negatives:
             entropy = entropy.masked_fill(~is_matched.unsqueeze(2), 0)
+        # A batch without objects has negatives all the same.
+        least = 1.0 if self.negatives else None
         return {
             "box": self.box_weight * ratio_of_sums(apart, count),
-            "class": self.class_weight * ratio_of_sums(entropy.sum(), self._shares(count)),
+            "class": self.class_weight * ratio_of_sums(entropy.sum(), count, at_least=least),
         }
-
-    def _shares(self, count: Tensor) -> Tensor:
-        # A batch without objects has negatives all the same.
-        return count.clamp(min=1) if self.negatives else count
 
     @staticmethod
     @torch.no_grad()
@@ -208,16 +206,20 @@ class TaskAligned:
             predictions.logits, given.scores, reduction="sum"
         )
         weight = given.scores.sum(-1)
-        # A batch without objects has negatives all the same.
-        total = weight.sum().clamp(min=1)
+        total = weight.sum()
         apart = (1 - ciou(predictions.boxes, given.boxes)).masked_fill(~given.is_positive, 0)
         wanted = edge_distances(predictions, given.boxes)
         spread = distribution_focal(predictions.distances, wanted).mean(-1)
         spread = spread.masked_fill(~given.is_positive, 0)
+
+        def per_score(value: Tensor) -> Tensor:
+            # A batch without objects has negatives all the same.
+            return ratio_of_sums(value, total, at_least=1.0)
+
         return {
-            "box": self.box_weight * ratio_of_sums((apart * weight).sum(), total),
-            "class": self.class_weight * ratio_of_sums(entropy, total),
-            "dfl": self.dfl_weight * ratio_of_sums((spread * weight).sum(), total),
+            "box": self.box_weight * per_score((apart * weight).sum()),
+            "class": self.class_weight * per_score(entropy),
+            "dfl": self.dfl_weight * per_score((spread * weight).sum()),
         }
 
 
