@@ -47,7 +47,7 @@ def _smoke(reference: str, arguments: argparse.Namespace) -> str:
     """
     from runner.engine.session import Request, Session
     from runner.errors import MachineError, Problem
-    from runner.events import Evaluated, Event, Saved
+    from runner.events import Evaluated, Event, Finished, Saved
     from runner.language.machine import Machine
 
     loaded = load(reference, sets=arguments.set, data=arguments.data, is_smoke=True)
@@ -70,9 +70,12 @@ def _smoke(reference: str, arguments: argparse.Namespace) -> str:
         first = train(Path(folder) / "resumed", stops=True)
         second = train(Path(folder) / "resumed", resumes=True)
         steps = whole[-1].step
+        if isinstance(end := whole[-1], Finished) and end.state != "done":
+            raise MachineError(Problem(reference, "", f"was stopped: {end.reason}"))
         evaluations = [event for event in whole if isinstance(event, Evaluated)]
         again = [event for event in (*first, *second) if isinstance(event, Evaluated)]
-        if [e.values for e in again] != [e.values for e in evaluations]:
+        # As text: what is no number, which differs from itself, is the same here.
+        if [str(dict(e.values)) for e in again] != [str(dict(e.values)) for e in evaluations]:
             message = (
                 f"a resume at step {first[-1].step} of {steps} gave other metrics; "
                 "set train.deterministic: true, or report it"

@@ -6,6 +6,7 @@ load it nor on whether the run was interrupted before.
 
 from __future__ import annotations
 
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -176,6 +177,7 @@ class _Collates:
 
 
 def _prepare_worker(_: int) -> None:
+    _leave_signals_to_the_training()
     # Each worker is one process on one core: threads of its own would only crowd the others.
     torch.set_num_threads(1)
     try:
@@ -183,6 +185,21 @@ def _prepare_worker(_: int) -> None:
     except ImportError:
         return
     cv2.setNumThreads(0)
+
+
+def _leave_signals_to_the_training() -> None:
+    """Let a signal to the whole process group, as of ``timeout`` and schedulers, pass a worker by.
+
+    A worker that dies of it takes the training down in the middle of a step, at whose end it
+    would stop. A second SIGTERM, which multiprocessing sends to workers that hang, ends a worker.
+    """
+
+    def pass_by(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, pass_by)
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _loader(split: Split, batches: Any, seed: int, workers: int, pin_memory: bool) -> Any:

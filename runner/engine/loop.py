@@ -185,18 +185,20 @@ class _Loop:
         lost = memory.lost_batches
         if not lost:
             return None
+        in_a_row, most = memory.skipped_in_a_row, min(SKIPS_IN_A_ROW, self.run.plan.steps)
+        streak = f", {in_a_row} in a row by now" if in_a_row > 1 else ""
         ids = [name for batch in lost for name in batch]
         more = f" and {len(ids) - _IDS_SHOWN} more" if len(ids) > _IDS_SHOWN else ""
         return Finding(
             **self.now(),
             rule=_NON_FINITE,
             level="critical",
-            message=f"loss or gradients were not finite in {len(lost)} of {steps} steps, which "
-            f"were not applied; samples {', '.join(ids[:_IDS_SHOWN])}{more}",
+            message=f"loss or gradients were not finite in {len(lost)} of {steps} steps{streak}, "
+            f"which were not applied; samples {', '.join(ids[:_IDS_SHOWN])}{more}",
             value=float(len(lost)),
-            threshold=float(SKIPS_IN_A_ROW),
+            threshold=float(most),
             advice="look at these samples, lower the learning rate, or clip gradients",
-            stops=memory.skipped_in_a_row >= SKIPS_IN_A_ROW,
+            stops=in_a_row >= most,
         )
 
     def evaluate(self) -> Told[Finding | None]:

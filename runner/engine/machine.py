@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,10 +39,30 @@ def machine_errors(batch_size: int, accumulate: int, device: str) -> Iterator[No
         raise lost from error
 
 
+@contextmanager
+def lost_workers_unheard() -> Iterator[None]:
+    """Let no loss of a loader's worker interrupt a block.
+
+    torch raises it wherever the main thread stands, for each worker anew: the second would
+    interrupt what writes down the first.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if heard is not None:  # None: one that was set outside of Python.
+            signal.signal(signal.SIGCHLD, heard)
+
+
 def worker_loss(error: RuntimeError) -> MachineError | None:
     """Return what to tell the user where a loader's worker was killed or hangs."""
+    # It interrupts whatever is being done, such as the writing of a file, which may fail in turn.
     if not _WORKER_DIED.search(str(error)):
-        return None
+        before = error.__context__
+        return worker_loss(before) if isinstance(before, RuntimeError) else None
     cure = "too little memory or a stuck disk is the usual reason: use fewer workers"
     return MachineError(Problem("data loader", "", f"{str(error).splitlines()[0]}; {cure}"))
 

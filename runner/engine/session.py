@@ -13,6 +13,7 @@ from runner.engine.checkpoint import load as load_checkpoint
 from runner.engine.distributed import Processes, start_processes, stop_processes
 from runner.engine.folder import RunFolder, RunRecord, State, new_path, refuse_used
 from runner.engine.loop import train
+from runner.engine.machine import lost_workers_unheard
 from runner.engine.provenance import device_words, git_state, packages, pick_device
 from runner.engine.reading import change_since_analysis
 from runner.engine.run import Assembled, assemble
@@ -104,11 +105,12 @@ class Session:
             self._end("failed", f"{type(error).__name__}: {error}", 1)
             raise
         finally:
-            for tracker in self._trackers:
-                tracker.close()
-            if self.folder is not None:
-                self.folder.close()
-            stop_processes()
+            with lost_workers_unheard():
+                for tracker in self._trackers:
+                    tracker.close()
+                if self.folder is not None:
+                    self.folder.close()
+                stop_processes()
 
     def _train_with_others(self) -> Iterator[Event]:
         """Train; where another process has left in the middle of a step, raise what it met."""
@@ -292,4 +294,5 @@ class Session:
         self.exit_code = code
         if self.folder is not None:
             ended = datetime.now(UTC).isoformat(timespec="seconds")
-            self.folder.update(state=state, reason=reason, exit_code=code, ended=ended)
+            with lost_workers_unheard():
+                self.folder.update(state=state, reason=reason, exit_code=code, ended=ended)

@@ -98,3 +98,30 @@ def test_unknown_key_is_told_the_keys_as_recipes_write_them(capsys):
     Path("mine.yaml").write_text("extends: uav_fixed\nzzz: 1\n")
     assert main(["validate", "mine.yaml"]) == 2
     assert "known here: schema," in capsys.readouterr().err
+
+
+NAN_LOSS = """\
+from runner.registry import losses
+
+@losses.register
+def no_number(spec, /, *, factor: float = 1.0):
+    \"\"\"Not a number.\"\"\"
+    return lambda logits, mask: logits.sum() * float("nan")
+"""
+
+
+@pytest.mark.usefixtures("plugins_forgotten")
+def test_training_of_which_no_step_was_applied_is_no_success(capsys):
+    """However short: three in a row end a longer one."""
+    Path("own.py").write_text(NAN_LOSS)
+    Path("own.yaml").write_text("extends: uav_fixed\ntask: {params: {loss: {name: no_number}}}\n")
+    words = ["own.yaml", "--plugin", "own.py", "--device", "cpu"]
+    assert main(["train", *words, "--smoke", "--quiet", "--out", "run"]) == 5
+    record = json.loads(Path("run/run.json").read_text())
+    assert record["state"] == "stopped"
+    assert "2 in a row by now" in record["reason"]
+    capsys.readouterr()
+    assert main(["smoke", *words]) == 1
+    said = capsys.readouterr().err
+    assert "own.yaml: was stopped: loss or gradients were not finite" in said
+    assert "deterministic" not in said

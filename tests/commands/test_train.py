@@ -146,14 +146,19 @@ def test_smoke_test_says_nothing_of_health_and_all_the_same_of_what_is_not_finit
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_preempted_run_exits_75_and_resumes(number):
+def test_signal_to_the_process_group_preempts_a_run(number):
+    """As ``timeout``, schedulers and terminals send it: to the loader's workers, too."""
+    Path("machine.yaml").write_text("workers: 2\n")
     steps = ["--set", "train.compress_to_steps=400", "--set", "train.log_every=1"]
     words = [sys.executable, "-m", "runner", "train", *SMOKE, *steps, "--out", "run"]
-    process = subprocess.Popen([*words, "--resume", "auto", "--machine", "machine.yaml"])
+    words += ["--resume", "auto", "--machine", "machine.yaml"]
+    process = subprocess.Popen(words, start_new_session=True)
     deadline = time.monotonic() + 120
-    while not Path("run/events.jsonl").exists() and time.monotonic() < deadline:
+    events = Path("run/events.jsonl")
+    while not (events.exists() and "stepped" in events.read_text()):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(number)
+    os.killpg(process.pid, number)
     assert process.wait(60) == 75
     told = record("run")
     assert (told["state"], told["exit_code"]) == ("preempted", 75)
