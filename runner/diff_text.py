@@ -48,7 +48,7 @@ def comparison(found: "Comparison", *, width: int = 100, paint: Paint = plain) -
 
 def _lines(each: "Difference", width: int, paint: Paint) -> list[str]:
     """Return one line for a value; two sides for what is long, or a part that was swapped."""
-    before, after = _sides(each)
+    before, after = sides(each)
     if each.kind != "swapped" and len(f"{each}: {before} -> {after}") <= width:
         return [f"{each}: {paint(before, 'red')} -> {paint(after, 'green')}"]
     lines = [f"{each}:"]
@@ -61,7 +61,8 @@ def _lines(each: "Difference", width: int, paint: Paint) -> list[str]:
     return lines
 
 
-def _sides(each: "Difference") -> tuple[str, str]:
+def sides(each: "Difference") -> tuple[str, str]:
+    """Return both values of a difference as text."""
     if each.kind == "swapped":
         return _part(each.before), _part(each.after)
     before = "not there" if each.kind == "added" else json.dumps(each.before, ensure_ascii=False)
@@ -127,7 +128,7 @@ def as_markdown(found: "Comparison") -> str:
 def _table_of(group: "Group", found: "Comparison") -> str:
     rows = [["Key", _code(found.before), _code(found.after)]]
     for each in group.differences:
-        rows.append([_code(str(each)), *map(_code, _sides(each))])
+        rows.append([_code(str(each)), *map(_code, sides(each))])
     return markdown(rows)
 
 

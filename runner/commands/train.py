@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import render
+from runner.counting import number_of
+from runner.diff_text import sides
 from runner.errors import Problem, RecipeError
+from runner.language.differences import differences
 from runner.language.known import statistics_at_hand
 from runner.language.lints.table import concerns, unknown_allowed
 from runner.language.load import Loaded, load
@@ -26,6 +29,9 @@ EXAMPLE = "runner train uav_fixed --set train.epochs=1"
 
 _OF_THE_RUN = ("data", "seed", "smoke", "plugin")
 """What a run that is gone on with brings along."""
+
+_TOLD = 4
+"""Keys that are named where a run has other values than its command."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -164,18 +170,26 @@ def _resume(arguments: argparse.Namespace, folder: Path) -> int:
     hashes = load_plugins(plugins)
     loaded = load(str(folder / "recipe.yaml"))
     if arguments.resume == "auto" and arguments.recipe is not None:
-        asked = _load(arguments).run_fingerprint(arguments.plugin_hashes)
-        if asked != record.run_fingerprint:
-            message = (
-                f"holds a run of {record.recipe} with other values (fingerprint "
-                f"{record.run_fingerprint}, this command's is {asked}); name another folder"
-            )
+        asked = _load(arguments)
+        if asked.run_fingerprint(arguments.plugin_hashes) != record.run_fingerprint:
+            what = _how_they_differ(loaded, asked) or "with other own parts (--plugin)"
+            message = f"holds a run of {record.recipe} {what}; name another folder"
             raise RecipeError(Problem(str(folder), "--out", message))
     if record.state in ("done", "stopped"):
         render.note(f"{folder}: {record.state} already: {record.reason}")
         is_unmet = not all(row["met"] for row in record.expectations)
         return 4 if arguments.strict and is_unmet else record.exit_code or 0
     return _train(arguments, loaded, plugins, hashes, folder, True)
+
+
+def _how_they_differ(held: Loaded, asked: Loaded) -> str:
+    """Return which values a run has, and which its command asks for now."""
+    differing = differences(held.recipe, asked.recipe)
+    told = [
+        f"{each} {before}, not {after}" for each in differing for before, after in [sides(each)]
+    ]
+    more = f" and {number_of(len(told) - _TOLD, 'other keys')}" if len(told) > _TOLD else ""
+    return f"with {'; '.join(told[:_TOLD])}{more}" if told else ""
 
 
 def _train(

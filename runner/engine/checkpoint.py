@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from runner.errors import MachineError, Problem
 
 Which = Literal["last", "best"]
 _SPARE_BYTES = 1 << 20
+_NAME = re.compile(r"step-\d+\.pt")
 
 
 @dataclass(frozen=True)
@@ -90,18 +92,18 @@ def load(folder: Path, which: Which = "last") -> Loaded | None:
     if not names:
         return None
     wanted = _read_name(folder / which) or names[0]
+    named_nothing = not _NAME.fullmatch(wanted)
+    if named_nothing:
+        wanted = names[0]
     # From the wanted one back in time; newer ones only when nothing older is whole.
     order = [name for name in names if name <= wanted]
     order += [name for name in reversed(names) if name > wanted]
-    problems = (
-        []
-        if wanted in names
-        else [
-            Problem(
-                str(folder / wanted), "", "is missing; restore it from a copy, or begin a new run"
-            )
-        ]
-    )
+    problems = []
+    if named_nothing:
+        problems.append(Problem(str(folder / which), "", "names no checkpoint"))
+    elif wanted not in names:
+        message = "is missing; restore it from a copy, or begin a new run"
+        problems.append(Problem(str(folder / wanted), "", message))
     for name in order:
         try:
             state = _read(folder / name)

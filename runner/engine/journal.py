@@ -9,12 +9,15 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runner.errors import DataError, MachineError, Problem
 from runner.events import Evaluated, Event, Stepped
+
+_ORDER = {"stepped": 0, "evaluated": 1, "finding": 2}
 
 
 def finite(value: Any) -> Any:
@@ -118,6 +121,25 @@ class Journal:
         append(self.events_path, line.encode(), lasting=not isinstance(event, Stepped))
         if self._follow(record):
             self._write_row()
+
+    def fill_in(self, remembered: Sequence[Event]) -> bool:
+        """Write the events anew that a checkpoint remembers, where the file lacks some of them.
+
+        Args:
+            remembered: logging steps, evaluations and findings up to the checkpoint.
+        Returns: whether it lacked some; which checkpoints were saved is forgotten then.
+        Raises: DataError: ``events.jsonl`` is damaged elsewhere than in its last line.
+        """
+        kept = read_events(self.events_path)
+        wanted = [finite(event.record()) for event in remembered]
+        there = Counter((record["type"], record["step"]) for record in kept)
+        if not Counter((record["type"], record["step"]) for record in wanted) - there:
+            return False
+        records = [record for record in kept if record["type"] == "started"]
+        records += sorted(wanted, key=lambda record: (record["step"], _ORDER[record["type"]]))
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
+        write_whole(self.events_path, "".join(lines).encode())
+        return True
 
     def cut_back(self, step: int) -> bool:
         """Forget what came after the checkpoint of a step, for a resume from it.

@@ -19,7 +19,7 @@ from runner.engine.reading import change_since_analysis
 from runner.engine.run import Assembled, assemble
 from runner.engine.state import restore
 from runner.engine.tracking import TrackedRun, Tracker, open_tracker
-from runner.errors import RunnerError
+from runner.errors import DataError, Problem, RunnerError
 from runner.events import Evaluated, Event, Finding, Finished, Saved
 from runner.language.blame import blaming
 from runner.language.dump import to_yaml
@@ -151,7 +151,7 @@ class Session:
             request.warn(changed)
         if checkpoint is not None and self.processes.is_main:
             for problem in checkpoint.problems:
-                request.warn(f"{problem}; going on from {checkpoint.name}, the one before")
+                request.warn(f"{problem}; going on from {checkpoint.name}")
         reyield = False
         with self.processes.agreeing():
             if self.processes.is_main:
@@ -217,9 +217,23 @@ class Session:
     def _begin(self, folder: RunFolder, checkpoint: Checkpoint | None, device: str) -> bool:
         """Write down what is known now; return whether the Saved event must be told again."""
         assert self.assembled is not None, "the run is assembled before it begins"
-        run = self.assembled.run
-        reyield = folder.journal.cut_back(checkpoint.step) if checkpoint is not None else False
-        if checkpoint is None and self.request.resumes:
+        run, fingerprint = self.assembled.run, self.assembled.data.fingerprint
+        if folder.run.data_fingerprint not in ("", fingerprint):
+            message = (
+                f"its data are not those it was begun with: fingerprint {fingerprint}, then "
+                f"{folder.run.data_fingerprint}, of names, sizes and splits of the files; restore "
+                "them, or begin a new run in another folder"
+            )
+            raise DataError(Problem(str(folder.path), "data", message))
+        reyield = False
+        if checkpoint is not None:
+            self.request.warn(f"going on after step {checkpoint.step} of {run.plan.steps}")
+            memory = run.memory
+            if folder.journal.fill_in([*memory.stepped, *memory.evaluated, *memory.findings]):
+                message = "lacked events; those that the checkpoint remembers were written anew"
+                self.request.warn(f"{folder.journal.events_path} {message}")
+            reyield = folder.journal.cut_back(checkpoint.step)
+        elif self.request.resumes:
             folder.journal.cut_back(-1)
         for finding in run.memory.findings:
             self._health[finding.level] += 1
@@ -242,7 +256,7 @@ class Session:
             exit_code=None,
             ended=None,
             device=device,
-            data_fingerprint=self.assembled.data.fingerprint,
+            data_fingerprint=fingerprint,
             measured=self.assembled.measured,
         )
         return reyield

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,47 @@ def test_used_folder_is_refused_and_auto_returns_at_once():
 def test_auto_refuses_a_folder_of_other_values(capsys):
     assert train(*SMOKE, "--out", "run") == 0
     assert train(*SMOKE, "--out", "run", "--resume", "auto", "--seed", "9") == 2
-    assert "fingerprint" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "holds a run of uav_baseline with train.seed 0, not 9; name another folder" in said
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """A run on the sample in ``photos`` that was preempted after its first step."""
+    assert main(["sample", "uav", "--out", "photos"]) == 0
+    words = [*SMOKE, "--data", "photos", "--out", "run", "--resume", "auto"]
+    with monkeypatch.context() as patch:
+        patch.setattr("runner.commands.train._stop_on_signals", lambda: nullcontext(lambda: True))
+        assert train(*words) == 75
+    return words
+
+
+def test_a_resume_tells_where_it_goes_on(begun, capsys):
+    assert train(*begun) == 0
+    assert "going on after step 1 of 2" in capsys.readouterr().err
+
+
+def test_data_that_have_changed_are_not_trained_on_further(begun, capsys):
+    """A run is one training on one data set; its record says which."""
+    was = record("run")["data_fingerprint"]
+    next(iter(sorted(Path("photos/original_images").iterdir()))).unlink()
+    next(iter(sorted(Path("photos/label_images_semantic").iterdir()))).unlink()
+    assert train(*begun) == 3
+    assert "run: data: its data are not those it was begun with" in capsys.readouterr().err
+    assert record("run")["data_fingerprint"] == was
+
+
+def test_events_that_were_lost_are_written_anew_from_the_checkpoint(begun, capsys):
+    before = [json.loads(line) for line in Path("run/events.jsonl").read_text().splitlines()]
+    Path("run/events.jsonl").unlink()
+    assert train(*begun) == 0
+    assert "events.jsonl lacked events" in capsys.readouterr().err
+    after = [json.loads(line) for line in Path("run/events.jsonl").read_text().splitlines()]
+    assert [e for e in after if e["step"] == 1 and e["type"] != "saved"] == [
+        e for e in before if e["step"] == 1 and e["type"] not in ("saved", "finished")
+    ]
+    rows = Path("run/metrics.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "1", "2"]
 
 
 def test_resume_takes_no_other_values(capsys):

@@ -79,6 +79,15 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path: Path
     assert [Path(problem.place).name for problem in loaded.problems] == ["step-00000003.pt"]
 
 
+def test_a_name_that_is_none_is_told_and_the_newest_used(tmp_path: Path) -> None:
+    write(tmp_path, 1, 2)
+    (tmp_path / "last").write_text("nonsense")
+    loaded = load(tmp_path)
+    assert loaded is not None
+    assert loaded.step == 2
+    assert [problem.message for problem in loaded.problems] == ["names no checkpoint"]
+
+
 def test_with_none_left_whole_every_one_is_named(tmp_path: Path) -> None:
     write(tmp_path, 1, 2)
     for path in tmp_path.glob("*.pt"):
