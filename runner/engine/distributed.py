@@ -74,7 +74,10 @@ class Processes:
         """Overwrite tensors with the main process's; every process must call it."""
         if self.world > 1:
             for tensor in tensors:
-                dist.broadcast(tensor, 0)
+                sent = tensor.contiguous()
+                dist.broadcast(sent, 0)
+                if sent is not tensor:
+                    tensor.copy_(sent)
 
     @contextmanager
     def agreeing(self) -> Iterator[None]:
