@@ -1,4 +1,5 @@
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ def run(folder, resumed_at=None):
 
 
 def track(folder, steps, resumed_at=None, loss=1.0):
+    # Files of one second are read in the order of a counter's digits, 10 before 9.
+    time.sleep(1.0 if resumed_at is not None else 0.0)
     tracker = open_tracker("tensorboard", run(folder, resumed_at))
     for step in steps:
         tracker.write(Stepped(step=step, epoch=0.0, values={"train/loss": loss}, samples_per_s=9.0))
