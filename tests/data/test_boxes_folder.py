@@ -345,7 +345,6 @@ def test_faulty_boxes_are_told_or_refused(tmp_path, caplog):
         ({"annotations": "{split}/all.txt"}, "data.params.annotations"),
         ({"format": "coco"}, "data.params.annotations"),
         ({"columns": {"x1": "left"}}, "data.params.columns"),
-        ({"classes": ["cow", "cow"]}, "data.params.classes"),
         ({"images": "train/*.png"}, "data.params.images"),
         ({"annotations": "../{stem}.txt"}, "data.params.annotations"),
     ],

@@ -241,8 +241,6 @@ def _check(images: str, labels: BoxLabels, rule: SplitRule) -> None:
     for key, pattern in (("images", images), ("annotations", labels.annotations)):
         if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
             wrong(key, f"{pattern!r} leaves the root; write it relative to the root")
-    if len(set(labels.classes)) != len(labels.classes):
-        wrong("classes", "name each class once")
     if (SPLIT in images) != isinstance(rule, Folders):
         wrong("images", f"{SPLIT} stands for splits.folders: write both or neither")
     if SPLIT in labels.annotations and SPLIT not in images:

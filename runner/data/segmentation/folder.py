@@ -176,14 +176,8 @@ def contradictions(layout: Layout, labels: Labels, rule: SplitRule, view: View) 
 
     if (labels.mapping is None) == (labels.names is None):
         wrong("mapping", "write either mapping (a CSV file) or classes, not both")
-    elif labels.names is not None and not isinstance(labels.names, Mapping):
-        # Sources that are written out are checked where they are read.
-        if labels.format == "rgb":
-            wrong(
-                "mask_format", "rgb masks need the colours of each class: write them, or a mapping"
-            )
-        elif not 0 < len(set(labels.names)) == len(labels.names) <= 255:
-            wrong("classes", "name each class once, and at most 255")
+    elif labels.format == "rgb" and isinstance(labels.names, list | tuple):
+        wrong("mask_format", "rgb masks need the colours of each class: write them, or a mapping")
     if layout.has_split != isinstance(rule, Folders):
         wrong("images", f"{SPLIT} stands for splits.folders: write both or neither")
     if view.validation == "squash" and view.crop is None:
