@@ -12,6 +12,7 @@ from typing import Literal
 from runner.contracts import Data, DataSpec, Measured, Split, Transform
 from runner.data.cache import ArrayCache
 from runner.data.files import collected, problem
+from runner.data.links import require_folder
 from runner.data.pairs import SPLIT, Layout, Pair, check_layout
 from runner.data.segmentation.classes import (
     ClassMap,
@@ -113,12 +114,6 @@ def open_folder(
         raise DataError(problems)
     assert classes is not None, "no problem, and yet no classes"
     return opened(classes, splits, view, cache)
-
-
-def require_folder(root: Path) -> None:
-    """Raise a DataError where the root is no folder."""
-    if not root.is_dir():
-        raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
 
 
 def opened(

@@ -10,6 +10,7 @@ from typing import Literal
 
 from runner.contracts import Data
 from runner.data.files import collected, problem
+from runner.data.links import require_folder
 from runner.data.pairs import Layout, Pair
 from runner.data.segmentation.classes import ClassMap
 from runner.data.segmentation.folder import (
@@ -19,7 +20,6 @@ from runner.data.segmentation.folder import (
     leaving,
     opened,
     read_classes,
-    require_folder,
     uneven,
 )
 from runner.data.segmentation.partly_labelled_streams import SOURCE, Choice, Streams, assign_streams
