@@ -26,6 +26,7 @@ from runner.data.segmentation.sizes import measure
 from runner.data.segmentation.split import CropSplit, Pictures, SquashSplit, TileSplit
 from runner.data.segmentation.store import Store, class_pixels
 from runner.data.segmentation.survey import inventory
+from runner.data.segmentation.unseen import require_classes
 from runner.data.splits import Folders, Lists, SplitRule, assign, find_leaks
 from runner.errors import DataError, Problem, RecipeError
 
@@ -80,7 +81,7 @@ def open_folder(
     cache: Path | None,
     allow_leak: bool = False,
 ) -> Data:
-    """Return a folder's splits; every file's header has been read, no pixel yet.
+    """Return a folder's splits; every file's header has been read, of pixels as few as can be.
 
     Args:
         root: the folder.
@@ -113,22 +114,30 @@ def open_folder(
     if problems:
         raise DataError(problems)
     assert classes is not None, "no problem, and yet no classes"
-    return opened(classes, splits, view, cache)
+    return opened(labels, classes, splits, view, cache)
 
 
 def opened(
-    classes: ClassMap, splits: Mapping[str, tuple[Pair, ...]], view: View, cache: Path | None
+    labels: Labels,
+    classes: ClassMap,
+    splits: Mapping[str, tuple[Pair, ...]],
+    view: View,
+    cache: Path | None,
 ) -> Data:
     """Return images that have been checked as a data set.
 
     Args:
+        labels: where it is written what the masks mean.
         classes: what their masks mean.
         splits: the images.
         view: what samples look like.
         cache: folder for decoded images; None to decode each time.
+    Raises: DataError: masks of class indices hold one class, and what is ignored, alone.
     """
     store = Store(classes, view.resize, ArrayCache(cache) if cache else None)
     store.require_room([pair for pairs in splits.values() for pair in pairs])
+    if labels.names is not None and not isinstance(labels.names, Mapping):
+        require_classes(store, splits["train"])
     measured = Measured({"class_pixels": partial(class_pixels, store, splits["train"])})
     pictures = Pictures(DataSpec(classes.classes, measured=measured), store, view.mean, view.std)
     views = {split: _viewed(split, pairs, pictures, view) for split, pairs in splits.items()}

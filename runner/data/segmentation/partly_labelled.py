@@ -44,7 +44,7 @@ def open_partly_labelled(
     cache: Path | None,
     allowed: Collection[Leak] = (),
 ) -> Data:
-    """Return a folder's splits; every file's header has been read, no pixel yet.
+    """Return a folder's splits; every file's header has been read, of pixels as few as can be.
 
     Args:
         root: the folder.
@@ -87,7 +87,7 @@ def open_partly_labelled(
         raise DataError(problems)
     assert classes is not None, "no problem, and yet no classes"
     assert streams is not None, "no problem, and yet no streams"
-    data = opened(classes, {**splits, "train": trained}, view, cache)
+    data = opened(labels, classes, {**splits, "train": trained}, view, cache)
     assert data.inventory is not None, "images with masks are listed"
     return replace(data, inventory=replace(data.inventory, remarks=_remarks(streams)))
 
