@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from runner.contracts import DataContext
 from runner.data.companions import lacking
 from runner.data.links import broken, require_folder
 from runner.data.pairs import Layout, find_images
 from runner.errors import DataError
+from runner.registry import datasets
 
 
 @pytest.fixture
@@ -89,3 +91,19 @@ def test_relative_root_is_named_with_the_folder_it_was_looked_up_from(
     Path("photos").symlink_to("/gone")
     with pytest.raises(DataError, match="photos: is a link to /gone, which is not there"):
         require_folder(Path("photos"))
+
+
+@pytest.mark.parametrize("kind", ["points", "volumes"])
+def test_no_kind_of_data_passes_over_a_broken_link(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "0.tif").symlink_to("/gone/0.tif")
+    splits = {"fractions": {"train": 0.5, "val": 0.5}, "seed": 0}
+    params = {"root": str(tmp_path), "images": "images/*.tif", "splits": splits}
+    own = {
+        "points": {"format": "json", "annotations": "all.json"},
+        "volumes": {"labels": "labels/{stem}.tif", "patch": [8, 8, 8]},
+    }
+    part = datasets.parse({"name": kind, "params": {**params, **own[kind]}})
+    with pytest.raises(DataError, match="is a link to /gone/0.tif, which is not there"):
+        part.build(DataContext(Path, tmp_path / "cache"))
