@@ -7,9 +7,12 @@ tells its classes, and the factory by the same function once the data are read.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic_core import PydanticCustomError
 
 from runner.errors import Problem
 from runner.signature import suggestion
@@ -28,6 +31,41 @@ class ByClass:
     """
 
     misfits: Callable[[Any, Sequence[str], str], list[Problem]]
+
+
+Names = TypeVar("Names", bound=Sequence[str] | Mapping[str, Sequence[Any]] | None)
+
+
+def named_once(classes: Names) -> Names:
+    """Return the classes that a data set is given; each has a name, and what it holds, of its own.
+
+    Args:
+        classes: names; or each with its ids or colours, those of ``ignore`` being of no class.
+    Raises: PydanticCustomError: none is named, or a name, an id or a colour stands twice.
+    """
+    if classes is None:
+        return classes
+    names = [name for name in classes if name != IGNORED or not isinstance(classes, Mapping)]
+    wrong = [f"{name!r} stands twice; name each class once" for name in _twice(names)]
+    if not names:
+        wrong = ["names no class; name at least one"]
+    if isinstance(classes, Mapping):
+        holders: dict[Any, list[str]] = {}
+        for name, sources in classes.items():
+            for source in sources:
+                holders.setdefault(source, []).append(name)
+        for source, those in holders.items():
+            if len(those) > 1:
+                what = list(source) if isinstance(source, tuple) else source
+                where = " and ".join(dict.fromkeys(those))
+                wrong.append(f"{what} stands twice, in {where}; keep it in one class, once")
+    if wrong:
+        raise PydanticCustomError("classes", "{reason}", {"reason": "; ".join(wrong)})
+    return classes
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def listed_classes(names: Sequence[str], classes: Sequence[str], key: str) -> list[Problem]:

@@ -7,7 +7,8 @@ contracts below:
     datasets     (DataContext)        -> Data          splits of samples, and the DataSpec
     transforms   ()                   -> Transform     an augmentation of one sample
     samplers     (Split, batch_size)  -> Sampler       which samples an epoch draws
-    models       (DataSpec)           -> nn.Module     (B, C, *spatial) -> what its task expects
+    models       (DataSpec)           -> nn.Module     (B, C, *spatial) -> what its task expects;
+                                                       a head is given the backbone, too
     losses       (DataSpec)           -> Loss          weighted scalar terms
     tasks        (DataSpec)           -> Task          runner/task.py
     optimizers   (named parameters)   -> Optimizer

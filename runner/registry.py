@@ -18,8 +18,9 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
+from runner.counting import number_of
 from runner.errors import Problem, RecipeError
-from runner.signature import Strict, params_model, suggestion, where_defined, with_hint
+from runner.signature import Strict, params_model, suggestion, unlike, where_defined, with_hint
 
 __all__ = [
     "KINDS", "DatasetPart", "LossPart", "MetricPart", "ModelPart", "OptimizerPart", "Part",
@@ -44,8 +45,12 @@ class Part(Generic[T]):
     def build(self, *given: Any) -> T:
         """Call the factory with what the runner gives and what the recipe says.
 
-        Raises: RecipeError: what it returns cannot be such a part.
+        Raises: RecipeError: it does not take what it is given, or returns what is no such part.
         """
+        if misfit := unlike(self.factory, (len(given),)):
+            message = f"takes {misfit}, and is given {number_of(len(given), 'values')} here; "
+            message += "runner/contracts.py says what each kind of part is given"
+            raise RecipeError(Problem(where_defined(self.factory), self.name, message))
         built = self.factory(*given, **dict(self.params))
         lacking = [name for name in self.gives if not hasattr(built, name)]
         if lacking:
@@ -87,17 +92,21 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """The parts of one kind; also the pydantic type of a recipe field that names one."""
 
-    def __init__(self, kind: str, module: str, *gives: str) -> None:
+    def __init__(
+        self, kind: str, module: str, *gives: str, given: Sequence[str] | None = None
+    ) -> None:
         """Make a registry without parts.
 
         Args:
             kind: what a part of it is called.
             module: imported when a part is first looked for; it registers our own.
             gives: attributes that whatever a factory returns must have.
+            given: what the runner gives a factory, in words: each of the ways; anything where None.
         """
         self.kind = kind
         self._module = module
         self._gives = gives
+        self._given = given
         self._entries: dict[str, Entry[T]] = {}
 
     def __iter__(self) -> Iterator[str]:
@@ -114,7 +123,8 @@ class Registry(Generic[T]):
     def register(self, factory: F) -> F:
         """Make a factory known under its own name.
 
-        Raises: TypeError: the name is taken, or a parameter could not be a recipe's.
+        Raises: TypeError: the name is taken, a parameter could not be a recipe's, or what stands
+            before ``/`` is not what the runner gives this kind.
         """
         name = factory.__name__
         if name in self._entries:
@@ -127,6 +137,14 @@ class Registry(Generic[T]):
                     f"{name}({parameter}): write it before '/' (given by the runner) "
                     "or after '*' with a type (given by the recipe)"
                 )
+        ways = self._given
+        if ways is not None and (misfit := unlike(factory, [len(way.split()) for way in ways])):
+            shown = " or ".join(f"({', '.join(way.split())})" if way else "nothing" for way in ways)
+            article = "an" if self.kind[0] in "aeiou" else "a"
+            raise TypeError(
+                f"{name} takes {misfit} before its '/', and {article} {self.kind} is given {shown} "
+                "by the runner; correct its signature"
+            )
         self._entries[name] = Entry(factory)
         return factory
 
@@ -233,19 +251,30 @@ def _error_at(
 
 
 datasets: Registry[Any] = Registry(
-    "dataset", "runner.parts.datasets", "spec", "splits", "fingerprint"
+    "dataset", "runner.parts.datasets", "spec", "splits", "fingerprint", given=("context",)
 )
-transforms: Registry[Any] = Registry("transform", "runner.parts.transforms", "__call__")
-samplers: Registry[Any] = Registry("sampler", "runner.parts.samplers", "__len__", "epoch")
-models: Registry[Any] = Registry("model", "runner.parts.models", "parameters", "forward")
-losses: Registry[Any] = Registry("loss", "runner.parts.losses", "__call__")
-tasks: Registry[Any] = Registry("task", "runner.parts.tasks", "losses", "outputs")
+transforms: Registry[Any] = Registry(
+    "transform", "runner.parts.transforms", "__call__", given=("",)
+)
+samplers: Registry[Any] = Registry(
+    "sampler", "runner.parts.samplers", "__len__", "epoch", given=("split batch_size",)
+)
+models: Registry[Any] = Registry(
+    "model", "runner.parts.models", "parameters", "forward", given=("spec", "spec backbone")
+)
+losses: Registry[Any] = Registry("loss", "runner.parts.losses", "__call__", given=("spec",))
+tasks: Registry[Any] = Registry("task", "runner.parts.tasks", "losses", "outputs", given=("spec",))
 optimizers: Registry[Any] = Registry(
-    "optimizer", "runner.parts.optimizers", "step", "param_groups", "defaults"
+    "optimizer", "runner.parts.optimizers", "step", "param_groups", "defaults",
+    given=("named_parameters",),
+)  # fmt: skip
+schedules: Registry[Any] = Registry(
+    "schedule", "runner.parts.schedules", "__call__", given=("horizon",)
 )
-schedules: Registry[Any] = Registry("schedule", "runner.parts.schedules", "__call__")
-metrics: Registry[Any] = Registry("metric", "runner.parts.metrics", "update", "state", "compute")
-health: Registry[Any] = Registry("health rule", "runner.parts.health", "__call__")
+metrics: Registry[Any] = Registry(
+    "metric", "runner.parts.metrics", "update", "state", "compute", given=("spec",)
+)
+health: Registry[Any] = Registry("health rule", "runner.parts.health", "__call__", given=("",))
 
 KINDS: dict[str, Registry[Any]] = {
     "models": models, "losses": losses, "datasets": datasets, "transforms": transforms,

@@ -147,6 +147,13 @@ def class_figures(history: History) -> Iterator[tuple[str, float, float]]:
         yield name, iou, accuracy
 
 
+def is_untold(history: History, name: str) -> bool:
+    """Whether a class has no recall although others have one: the split does not hold it."""
+    values = history.evaluated[-1].values if history.evaluated else {}
+    told = [key for key in values if key.startswith("val/accuracy/")]
+    return bool(told) and f"val/accuracy/{name}" not in told
+
+
 def worst_of(event: Evaluated, pattern: str, sign: float) -> tuple[str, float] | None:
     """Return the metric that is farthest from a bound it should exceed (sign 1) or not (-1)."""
     found = [

@@ -4,7 +4,7 @@ import inspect
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -83,6 +83,18 @@ def where_defined(factory: Callable[..., Any]) -> str:
     """Return file and line of a factory."""
     code = inspect.unwrap(factory).__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def unlike(factory: Callable[..., Any], counts: Sequence[int]) -> str:
+    """Return what a factory takes from the runner, where it takes none of these many values."""
+    parameters = inspect.signature(factory).parameters.values()
+    taken = [each for each in parameters if each.kind is each.POSITIONAL_ONLY]
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return ""
+    least = sum(each.default is each.empty for each in taken)
+    if any(least <= count <= len(taken) for count in counts):
+        return ""
+    return f"({', '.join(each.name for each in taken)})" if taken else "nothing"
 
 
 def params_model(factory: Callable[..., Any]) -> type[Strict]:

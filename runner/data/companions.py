@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.data.files import problem
+from runner.data.links import broken
 from runner.errors import Problem
 
 
@@ -22,6 +23,9 @@ def lacking(
         key: of the recipe, that says where such files lie.
     """
     missing = [(image, other) for image, other in files if not (root / other).is_file()]
+    dead = {image: wrong for image, other in missing if (wrong := broken(root / other))}
+    if dead:
+        missing = [each for each in missing if each[0] not in dead]
     if len(missing) == len(files) > 1:
         image, other = missing[0]
         message = (
@@ -29,7 +33,7 @@ def lacking(
             f"does not exist; correct {key}"
         )
         return [problem(root / image, message)]
-    return [
+    return [*dead.values()] + [
         problem(root / image, f"has no {what}: {other} does not exist; add it{cure}")
         for image, other in missing
     ]

@@ -7,8 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from runner.counting import number_of
 from runner.data.cache import Stamp
 from runner.data.files import problem
+from runner.data.links import broken, broken_below
 from runner.errors import DataError, Problem, RecipeError
 
 SPLIT = "{split}"
@@ -102,12 +104,14 @@ def check_layout(layout: Layout) -> None:
 def find_images(root: Path, layout: Layout, split_folder: str = "") -> list[Named]:
     """Return what the image pattern matches, in order of name.
 
-    Raises: DataError: it matches nothing.
+    Raises: DataError: it matches nothing, or a link that leads nowhere.
     """
     pattern = layout.images.replace(SPLIT, split_folder)
     parts = re.split(r"(\*|\{split\})", layout.images)
     known = {"*": "([^/]*)", SPLIT: re.escape(split_folder)}
     expression = re.compile("".join(known.get(part, re.escape(part)) for part in parts))
+    if problems := broken_below(root, pattern):
+        raise DataError(problems)
     found = []
     for path in sorted(root.glob(pattern)):
         name = path.relative_to(root).as_posix()
@@ -133,10 +137,12 @@ def _no_match(root: Path, pattern: str, has_split: bool) -> str:
         keys += ["data.params.splits.folders"] if has_split else []
         cure = f"correct {', '.join(keys[:-1])} or {keys[-1]}"
         return f"no image matches {pattern!r}{_lacking(root, pattern)}; {cure}"
-    suffixes = Counter(each.suffix for each in folder.iterdir() if each.is_file())
-    held = (
-        ", ".join(f"{count} *{suffix}" for suffix, count in suffixes.most_common(4)) or "no files"
-    )
+    within = list(folder.iterdir())
+    suffixes = Counter(each.suffix for each in within if each.is_file())
+    kinds = [f"{count} *{suffix}" for suffix, count in suffixes.most_common(4)]
+    if dead := [each for each in within if broken(each)]:
+        kinds.append(f"{number_of(len(dead), 'links')} that lead nowhere, such as {min(dead).name}")
+    held = ", ".join(kinds) or "no files"
     return f"no image matches {pattern!r} (that folder holds {held}); correct data.params.images"
 
 

@@ -40,6 +40,13 @@ def class_remarks(splits: Mapping[str, SplitStatistics], unit: str) -> list[Rema
         if lacking and each.labelled and len(lacking) < len(each.classes):
             names = ", ".join(lacking)
             cure = "split the data anew, or leave the class out"
+            if unit == "pixels" and each.ignored:
+                ignored = each.ignored / (each.ignored + sum(each.classes.values()))
+                cure += (
+                    f"; or, as {ignored:.2%} of the pixels are ignored, and masks of class indices "
+                    f"hold it as 255, write its ids: data.params.classes: {{{lacking[0]}: [255]}} "
+                    "beside those of the others"
+                )
             message = f"{names}: no {unit} of the split {split!r}; {cure}"
             level: Level = "warning" if split == "train" else "note"
             found.append(Remark(kind="missing_class", level=level, message=message))

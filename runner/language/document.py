@@ -110,6 +110,12 @@ def examine(text: str, file: str) -> Document:
         place = Place(file, mark.line + 1 if mark else 1)
         message = f"not YAML: {error.problem}; correct the line, or the one before"
         raise RecipeError([*reader.document.problems, Problem(str(place), "", message)]) from None
+    except yaml.reader.ReaderError as error:
+        # Its position counts bytes.
+        before = text.encode()[: error.position]
+        place = Place(file, before.count(b"\n") + 1)
+        message = f"not YAML: holds the character U+{error.character:04X}; take it out"
+        raise RecipeError([*reader.document.problems, Problem(str(place), "", message)]) from None
     except yaml.YAMLError as error:
         message = f"not YAML: {error}; make it simpler, or export it anew"
         problem = Problem(str(Place(file, 1)), "", message)

@@ -279,8 +279,13 @@ def load_at_every_scale(reference: str) -> Loaded:
 
 
 def _unsaid(found: Sequence[Problem], said: Iterable[Problem], source: Source) -> list[Problem]:
-    """Leave out what was said of a key that nobody wrote: another scale moves its place alone."""
-    written = {dotted(key) for key in source.places}
+    """Leave out what was said of a key that nobody wrote: another scale moves its place alone.
+
+    It moves that of a block, too, of which it writes a key.
+    """
+    written = {
+        dotted(key) for key in source.places if not isinstance(value_at(source.data, key), dict)
+    }
     known = {(each.key, each.message) for each in said}
     return [each for each in found if each.key in written or (each.key, each.message) not in known]
 

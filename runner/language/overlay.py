@@ -16,6 +16,9 @@ _EITHER_OR: tuple[tuple[frozenset[str], ...], ...] = (
 )
 """Spellings of one thing: the one written later removes the others from the mapping."""
 
+_CLASSES = ("data", "params", "classes")
+_NO_CLASS = "ignore"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -74,7 +77,8 @@ def overlay(base: Source, above: Source) -> Source:
     """Lay one recipe over another: mappings merge, all else is replaced.
 
     Naming another part replaces the part whole: the parameters of a U-Net must not leak into the
-    DeepLab that a child puts in its place.
+    DeepLab that a child puts in its place. So do classes of which the base has not
+    all: they are those of other data.
     """
     places = dict(base.places)
 
@@ -84,7 +88,9 @@ def overlay(base: Source, above: Source) -> Source:
             del places[old]
 
     def merge(below: Any, own: Any, key: Key) -> Any:
-        if not (isinstance(below, dict) and isinstance(own, dict)) or swaps_part(below, own):
+        are_mappings = isinstance(below, dict) and isinstance(own, dict)
+        are_others = are_mappings and key == _CLASSES and bool({*own} - {*below, _NO_CLASS})
+        if not are_mappings or are_others or swaps_part(below, own):
             forget(key)
             return own
         removed = {name for name in below if name not in own and _is_superseded(name, own)}

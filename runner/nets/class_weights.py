@@ -114,7 +114,8 @@ def _measured_weights(spec: DataSpec, *, key: str) -> tuple[float, ...]:
             "training split",
             key,
             f"class {name!r} has no pixel, so no finite weight balances it; map it to another "
-            "class, split the data anew, or write the weights as a list",
+            "class (255 is ignored in masks of class indices), split the data anew, or write the "
+            "weights as a list",
         )
         for name, count in zip(spec.classes, counts, strict=True)
         if count <= 0

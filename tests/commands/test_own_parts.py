@@ -53,6 +53,10 @@ def half_size(spec, /):
     return torch.nn.Conv2d(3, len(spec.classes), 2, stride=2)
 
 @models.register
+def head_alone(spec, backbone, /):
+    return None
+
+@models.register
 def no_module(spec, /):
     return lambda image: image
 
@@ -112,6 +116,44 @@ def train(key: str, name: str, *words: str, machine: str = "machine.yaml") -> in
 
 
 @pytest.mark.parametrize(
+    ("kind", "signature", "said"),
+    [
+        ("samplers", "spec, /", "takes (spec) before its '/', and a sampler is given (split, ba"),
+        ("losses", "", "takes nothing before its '/', and a loss is given (spec) by the runner"),
+        ("losses", "*, a: int = 1", "takes nothing before its '/', and a loss is given (spec)"),
+        ("models", "a, b, c, /", "and a model is given (spec) or (spec, backbone) by the runner"),
+        ("transforms", "spec, /", "and a transform is given nothing by the runner"),
+        ("health", "history, /", "and a health rule is given nothing by the runner"),
+        ("schedules", "", "and a schedule is given (horizon) by the runner"),
+        ("optimizers", "a, b, /", "and an optimizer is given (named_parameters) by the runner"),
+        ("metrics", "", "and a metric is given (spec) by the runner"),
+        ("tasks", "a, b, /", "and a task is given (spec) by the runner"),
+        ("datasets", "", "and a dataset is given (context) by the runner"),
+    ],
+)
+def test_factory_that_does_not_take_what_its_kind_is_given_is_refused(
+    kind, signature, said, capsys
+):
+    Path("own.py").write_text(
+        f"from runner.registry import {kind}\n\n\n@{kind}.register\ndef mine({signature}): ...\n"
+    )
+    assert main(["list", kind, "--plugin", "own.py"]) == 2
+    told = capsys.readouterr().err
+    assert "own.py:4: --plugin: TypeError: mine takes " in told and said in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "signature"),
+    [("samplers", "split, batch_size=1, /"), ("losses", "a, b=2, /"), ("models", "a, b, /")],
+)
+def test_factory_that_takes_what_its_kind_is_given_may_take_more(kind, signature):
+    Path("own.py").write_text(
+        f"from runner.registry import {kind}\n\n\n@{kind}.register\ndef mine({signature}): ...\n"
+    )
+    assert main(["list", kind, "--plugin", "own.py"]) == 0
+
+
+@pytest.mark.parametrize(
     ("key", "name", "at", "said"),
     [
         (LOSS, "raising", "logits.nope()", "AttributeError: 'Tensor' object has no attribute"),
@@ -122,6 +164,7 @@ def train(key: str, name: str, *words: str, machine: str = "machine.yaml") -> in
         (LOSS, "gives_a_map", "def gives_a_map", "gave a tensor (2, 64, 64)"),
         (LOSS, "detached", "def detached", "depends on no weight that is trained"),
         (MODEL, "half_size", "def half_size", "gave (2, 4, 32, 32) for an image of (2, 3, 64, 64)"),
+        (MODEL, "head_alone", "def head_alone", "takes (spec, backbone), and is given 1 value"),
         (MODEL, "no_module", "def no_module", "returns function, which has no parameters"),
     ],
 )

@@ -345,7 +345,6 @@ def test_faulty_boxes_are_told_or_refused(tmp_path, caplog):
         ({"annotations": "{split}/all.txt"}, "data.params.annotations"),
         ({"format": "coco"}, "data.params.annotations"),
         ({"columns": {"x1": "left"}}, "data.params.columns"),
-        ({"classes": ["cow", "cow"]}, "data.params.classes"),
         ({"images": "train/*.png"}, "data.params.images"),
         ({"annotations": "../{stem}.txt"}, "data.params.annotations"),
     ],
@@ -511,3 +510,13 @@ def test_a_row_is_of_no_image_in_another_folder_or_of_an_impossible_name(tmp_pat
         file.write(f"{name},1,2,30,40,cow,p\n")
     [said] = problems_of(tmp_path / "data", "csv", annotations)
     assert "annotations.csv:8" in said and "does not exist" in said
+
+
+@pytest.mark.parametrize("kind", ["yolo", "voc"])
+def test_annotation_that_is_a_broken_link_is_no_image_without_boxes(tmp_path, kind):
+    annotations = write_format(tmp_path / "data", kind)
+    [file, *_] = sorted((tmp_path / "data/train").glob(f"*{Path(annotations).suffix}"))
+    file.unlink()
+    file.symlink_to("/gone/labels.txt")
+    [said] = problems_of(tmp_path / "data", kind, annotations)
+    assert said.startswith(f"{file}: is a link to /gone/labels.txt, which is not there")

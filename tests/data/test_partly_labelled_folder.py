@@ -346,3 +346,10 @@ def test_surveys_count_labelled_images_and_leave_the_masks_of_others_alone(
     assert all(bool(survey.counts) == is_labelled for is_labelled, survey in found)
     counts = np.sum([survey.counts for is_labelled, survey in found if is_labelled], 0)
     assert tuple(counts) == data.spec.measured["class_pixels"]
+
+
+def test_mask_that_is_a_broken_link_makes_no_image_unlabelled(opened: Opener, root: Path) -> None:
+    (root / "site-1/masks/a_0.png").unlink()
+    (root / "site-1/masks/a_0.png").symlink_to("/gone/a_0.png")
+    [message] = messages(opened)
+    assert message.startswith(f"{root}/site-1/masks/a_0.png: is a link to /gone/a_0.png")

@@ -209,6 +209,17 @@ def test_class_that_training_lacks_is_a_warning_and_elsewhere_a_note():
     ]  # fmt: skip
 
 
+def test_ignored_pixels_are_told_beside_a_class_that_has_none():
+    def split(**classes):
+        return SplitStatistics(items=1, labelled=1, classes=classes, ignored=30.0)
+
+    [found] = class_remarks({"train": split(a=50.0, b=20.0, c=0.0)}, "pixels")
+    assert "30.00% of the pixels are ignored" in found.message
+    assert "data.params.classes: {c: [255]} beside those of the others" in found.message
+    [found] = class_remarks({"train": split(a=50.0, b=20.0, c=0.0)}, "voxels")
+    assert "255" not in found.message
+
+
 def test_statistics_survive_their_file():
     found = Statistics(
         dataset="boxes", root="sample:yolov8", fingerprint="ab", items={"train": 2}, unit="boxes",

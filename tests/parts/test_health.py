@@ -91,6 +91,26 @@ def test_a_class_that_the_split_does_not_hold_is_not_dead():
     assert said("dead_class", DEAD, evaluated(50, scores(math.nan, math.nan))) == [("good", "safe")]
 
 
+def test_class_of_which_validation_has_no_pixel_is_told_from_one_never_predicted():
+    values = scores(0.0)
+    del values["accuracy/void"]
+    assert said("dead_class", DEAD, evaluated(1, values)) == [("warning", "void"), ("good", "safe")]
+    rule = health.parse({"name": "dead_class", "params": {"grace": 0.0, "stops": True}}).build()
+    (finding,) = rule(history(evaluated(50, values)))
+    assert finding.message == "class void: no pixel of the validation split is void"
+    assert "split the data anew" in finding.advice and "{void: [255]}" in finding.advice
+    assert "weight" not in finding.advice and not finding.stops
+    del values["iou/void"]
+    assert ("warning", "void") in said("dead_class", DEAD, evaluated(50, values))
+    later = [evaluated(50, values), evaluated(60, scores(0.2))]
+    assert ("good", "void") in said("dead_class", {"grace": 0.3}, *later)
+
+
+def test_dead_class_of_a_metric_without_accuracies_is_dead():
+    values = {key: value for key, value in scores(0.0).items() if "accuracy" not in key}
+    assert ("critical", "void") in said("dead_class", DEAD, evaluated(50, values))
+
+
 def test_a_class_that_came_to_life_is_well_again():
     events = [evaluated(50, scores(0.0)), evaluated(60, scores(0.2))]
     assert ("good", "void") in said("dead_class", {"grace": 0.3}, *events)

@@ -31,6 +31,7 @@ from runner.data.boxes.split import BoxSplit, BoxView
 from runner.data.boxes.survey import inventory, unannotated
 from runner.data.cache import Stamp
 from runner.data.files import Header, collected, problem, read_header
+from runner.data.links import broken, require_folder
 from runner.data.pairs import SPLIT, STEM, Layout, Named
 from runner.data.splits import Folders, SplitRule, assign, find_leaks
 from runner.data.stated_sizes import Size, size_problems
@@ -87,8 +88,7 @@ def open_boxes(
         DataError: everything that is wrong with the files.
     """
     _check(images, labels, rule)
-    if not root.is_dir():
-        raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
+    require_folder(root)
     problems: list[Problem] = []
     splits: dict[str, tuple[Picture, ...]] = {}
     faults: list[Fault] = []
@@ -156,6 +156,9 @@ def read_pictures(
             is_there = (root / each.mask).is_file() if table is None else each.name in table.rows
             if not is_there and labels.format == "voc":
                 continue  # It has been told.
+            if not is_there and table is None and (wrong := broken(root / each.mask)):
+                problems.append(wrong)
+                continue
             if not is_there:
                 without[each.name] = None
             with collected(problems):
@@ -241,8 +244,6 @@ def _check(images: str, labels: BoxLabels, rule: SplitRule) -> None:
     for key, pattern in (("images", images), ("annotations", labels.annotations)):
         if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
             wrong(key, f"{pattern!r} leaves the root; write it relative to the root")
-    if len(set(labels.classes)) != len(labels.classes):
-        wrong("classes", "name each class once")
     if (SPLIT in images) != isinstance(rule, Folders):
         wrong("images", f"{SPLIT} stands for splits.folders: write both or neither")
     if SPLIT in labels.annotations and SPLIT not in images:

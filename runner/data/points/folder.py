@@ -12,7 +12,7 @@ import numpy as np
 
 from runner.contracts import Data, Measured, Split
 from runner.data.box_faults import tell
-from runner.data.files import problem
+from runner.data.links import require_folder
 from runner.data.pairs import SPLIT, STEM, Layout
 from runner.data.points.draws import fixed_draws
 from runner.data.points.match import Annotations, PointedImage, match
@@ -62,8 +62,7 @@ def open_points(
         DataError: everything that is wrong with images and annotations.
     """
     _check(images, annotations, rule)
-    if not root.is_dir():
-        raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
+    require_folder(root)
     splits, faults = match(root, Layout(images, annotations.path), annotations, rule)
     if not allow_leak:
         pairs = {split: [each.pair for each in members] for split, members in splits.items()}

@@ -12,6 +12,7 @@ from typing import Literal
 from runner.contracts import Data, DataSpec, Measured, Split, Transform
 from runner.data.cache import ArrayCache
 from runner.data.files import collected, problem
+from runner.data.links import require_folder
 from runner.data.pairs import SPLIT, Layout, Pair, check_layout
 from runner.data.segmentation.classes import (
     ClassMap,
@@ -25,6 +26,7 @@ from runner.data.segmentation.sizes import measure
 from runner.data.segmentation.split import CropSplit, Pictures, SquashSplit, TileSplit
 from runner.data.segmentation.store import Store, class_pixels
 from runner.data.segmentation.survey import inventory
+from runner.data.segmentation.unseen import require_classes
 from runner.data.splits import Folders, Lists, SplitRule, assign, find_leaks
 from runner.errors import DataError, Problem, RecipeError
 
@@ -79,7 +81,7 @@ def open_folder(
     cache: Path | None,
     allow_leak: bool = False,
 ) -> Data:
-    """Return a folder's splits; every file's header has been read, no pixel yet.
+    """Return a folder's splits; every file's header has been read, of pixels as few as can be.
 
     Args:
         root: the folder.
@@ -112,28 +114,30 @@ def open_folder(
     if problems:
         raise DataError(problems)
     assert classes is not None, "no problem, and yet no classes"
-    return opened(classes, splits, view, cache)
-
-
-def require_folder(root: Path) -> None:
-    """Raise a DataError where the root is no folder."""
-    if not root.is_dir():
-        raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
+    return opened(labels, classes, splits, view, cache)
 
 
 def opened(
-    classes: ClassMap, splits: Mapping[str, tuple[Pair, ...]], view: View, cache: Path | None
+    labels: Labels,
+    classes: ClassMap,
+    splits: Mapping[str, tuple[Pair, ...]],
+    view: View,
+    cache: Path | None,
 ) -> Data:
     """Return images that have been checked as a data set.
 
     Args:
+        labels: where it is written what the masks mean.
         classes: what their masks mean.
         splits: the images.
         view: what samples look like.
         cache: folder for decoded images; None to decode each time.
+    Raises: DataError: masks of class indices hold one class, and what is ignored, alone.
     """
     store = Store(classes, view.resize, ArrayCache(cache) if cache else None)
     store.require_room([pair for pairs in splits.values() for pair in pairs])
+    if labels.names is not None and not isinstance(labels.names, Mapping):
+        require_classes(store, splits["train"])
     measured = Measured({"class_pixels": partial(class_pixels, store, splits["train"])})
     pictures = Pictures(DataSpec(classes.classes, measured=measured), store, view.mean, view.std)
     views = {split: _viewed(split, pairs, pictures, view) for split, pairs in splits.items()}
@@ -176,14 +180,8 @@ def contradictions(layout: Layout, labels: Labels, rule: SplitRule, view: View) 
 
     if (labels.mapping is None) == (labels.names is None):
         wrong("mapping", "write either mapping (a CSV file) or classes, not both")
-    elif labels.names is not None and not isinstance(labels.names, Mapping):
-        # Sources that are written out are checked where they are read.
-        if labels.format == "rgb":
-            wrong(
-                "mask_format", "rgb masks need the colours of each class: write them, or a mapping"
-            )
-        elif not 0 < len(set(labels.names)) == len(labels.names) <= 255:
-            wrong("classes", "name each class once, and at most 255")
+    elif labels.format == "rgb" and isinstance(labels.names, list | tuple):
+        wrong("mask_format", "rgb masks need the colours of each class: write them, or a mapping")
     if layout.has_split != isinstance(rule, Folders):
         wrong("images", f"{SPLIT} stands for splits.folders: write both or neither")
     if view.validation == "squash" and view.crop is None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from runner.contracts import Data
 from runner.data.files import collected, problem
+from runner.data.links import require_folder
 from runner.data.pairs import Layout, Pair
 from runner.data.segmentation.classes import ClassMap
 from runner.data.segmentation.folder import (
@@ -19,7 +20,6 @@ from runner.data.segmentation.folder import (
     leaving,
     opened,
     read_classes,
-    require_folder,
     uneven,
 )
 from runner.data.segmentation.partly_labelled_streams import SOURCE, Choice, Streams, assign_streams
@@ -44,7 +44,7 @@ def open_partly_labelled(
     cache: Path | None,
     allowed: Collection[Leak] = (),
 ) -> Data:
-    """Return a folder's splits; every file's header has been read, no pixel yet.
+    """Return a folder's splits; every file's header has been read, of pixels as few as can be.
 
     Args:
         root: the folder.
@@ -87,7 +87,7 @@ def open_partly_labelled(
         raise DataError(problems)
     assert classes is not None, "no problem, and yet no classes"
     assert streams is not None, "no problem, and yet no streams"
-    data = opened(classes, {**splits, "train": trained}, view, cache)
+    data = opened(labels, classes, {**splits, "train": trained}, view, cache)
     assert data.inventory is not None, "images with masks are listed"
     return replace(data, inventory=replace(data.inventory, remarks=_remarks(streams)))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.data.files import collected, problem
+from runner.data.links import broken
 from runner.data.pairs import SPLIT, Layout, Named, find_images
 from runner.data.splits import Fractions, SplitRule, assign, deal_groups, listed
 from runner.errors import DataError, Problem
@@ -131,6 +132,9 @@ def _told_apart(root: Path, images: Sequence[Named], choice: Choice) -> tuple[se
     """Return the names of labelled and of unlabelled images."""
     every = {each.name for each in images}
     if choice.labelled is None and choice.unlabelled is None:
+        # A mask that is gone is not one that was never drawn.
+        if dead := [wrong for each in images if (wrong := broken(root / each.mask))]:
+            raise DataError(dead)
         with_mask = {each.name for each in images if (root / each.mask).is_file()}
         return with_mask, every - with_mask
     problems: list[Problem] = []

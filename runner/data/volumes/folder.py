@@ -11,6 +11,7 @@ from typing import Literal
 
 from runner.contracts import Data, DataSpec, Measured, Split, Transform
 from runner.data.files import collected, problem
+from runner.data.links import require_folder
 from runner.data.pairs import SPLIT, Layout, check_layout
 from runner.data.splits import Lists, find_leaks
 from runner.data.volumes.cache import VolumeCache
@@ -76,8 +77,7 @@ def open_volumes(
         MachineError: the cache has no room, or cannot be written.
     """
     _check(layout, labels, rule, groups, view)
-    if not root.is_dir():
-        raise DataError(problem(root, "is no folder; correct data.params.root, or pass --data"))
+    require_folder(root)
     store = VolumeStore(labels, view.normalisation, VolumeCache(cache))
     splits = _measured(root, layout, rule, groups, allow_leak, store.cache)
     pairs = {pair.name: pair for members in splits.values() for pair in members}

@@ -6,7 +6,7 @@ from typing import Any
 from runner.counting import number_of
 from runner.language.lints.lint import Said, lint
 from runner.language.lints.subject import Subject
-from runner.language.recipe import Train
+from runner.language.training import Train
 from runner.registry import schedules
 
 _WARM = ("constant", "cosine", "cosine_warm_restarts", "poly", "plateau")

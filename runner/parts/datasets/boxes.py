@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from runner.by_class import named_once
 from runner.registry import Strict, TransformPart, datasets
 from runner.splitting import Splits
 
@@ -39,7 +40,7 @@ def boxes(
     images: str,
     annotations: str,
     format: Literal["yolo", "voc", "coco", "csv"],
-    classes: Annotated[tuple[str, ...], Field(min_length=1)],
+    classes: Annotated[tuple[str, ...], AfterValidator(named_once)],
     splits: Splits,
     columns: CsvColumns = CsvColumns(),  # noqa: B008 - a frozen value
     size: tuple[Pixels, Pixels] = (640, 640),

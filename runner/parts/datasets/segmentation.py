@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from runner.by_class import IGNORED
+from runner.by_class import IGNORED, named_once
 from runner.registry import Strict, TransformPart, datasets
+from runner.samples import IGNORE
 from runner.splitting import SplitName, Splits
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ GreyDeviations = tuple[GreyDeviation, GreyDeviation, GreyDeviation]
 Identifier = Annotated[int, Field(ge=0, le=65535)]
 Level = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Level, Level, Level]
+Classes = list[str] | dict[str, list[Identifier | Colour]]
 Leaks = tuple[Literal["shared_image", "shared_source", "validation_unlabelled"], ...]
 
 SIZE_STEP_PX = 32
@@ -38,6 +40,13 @@ def _stepped(ends: tuple[int, int]) -> tuple[int, int]:
         )
         raise PydanticCustomError("range", "{reason}", {"reason": message})
     return ends
+
+
+def _of_masks(classes: Classes | None) -> Classes | None:
+    if len(set(named_once(classes) or ()) - {IGNORED}) > IGNORE:
+        message = f"names {len(classes or ())} classes; a mask tells {IGNORE} apart at most"
+        raise PydanticCustomError("classes", "{reason}", {"reason": message})
+    return classes
 
 
 class SourceSplits(Splits):
@@ -76,7 +85,7 @@ def segmentation_folder(
     splits: Splits,
     mask_format: Literal["index", "rgb"] = "index",
     mapping: str | None = None,
-    classes: list[str] | dict[str, list[Identifier | Colour]] | None = None,
+    classes: Annotated[Classes | None, AfterValidator(_of_masks)] = None,
     resize: tuple[Pixels, Pixels] | None = None,
     crop: tuple[Pixels, Pixels] | None = None,
     validation: Literal["tiles", "squash"] = "tiles",
@@ -144,7 +153,7 @@ def partly_labelled_folder(
     unlabelled_splits: tuple[SplitName, ...] = ("train",),
     mask_format: Literal["index", "rgb"] = "index",
     mapping: str | None = None,
-    classes: list[str] | dict[str, list[Identifier | Colour]] | None = None,
+    classes: Annotated[Classes | None, AfterValidator(_of_masks)] = None,
     resize: tuple[Pixels, Pixels] | None = None,
     crop: tuple[Pixels, Pixels] | None = None,
     multi_scale: Annotated[tuple[Pixels, Pixels], AfterValidator(_stepped)] | None = None,

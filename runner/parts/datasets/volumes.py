@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic import Strict as StrictType
 from pydantic_core import PydanticCustomError
 
+from runner.by_class import named_once
 from runner.registry import Strict, TransformPart, datasets
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def volumes(
     label_policy: Literal["ignore", "merge_ignore"] = "ignore",
     foreground: Annotated[tuple[LabelValue, ...], Field(min_length=1)] = (1,),
     ignore_label: LabelValue | None = None,
-    classes: tuple[str, str] = ("background", "surface"),
+    classes: Annotated[tuple[str, str], AfterValidator(named_once)] = ("background", "surface"),
     normalise: Literal["percentile", "zscore", "none"] = "zscore",
     percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_ascending)] | None = None,
     validation: Literal["tiles", "volumes"] = "tiles",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from runner.registry import health
-from runner.rules import Remark, class_figures, rule
+from runner.rules import Remark, class_figures, is_untold, rule
 
 if TYPE_CHECKING:
     from runner.contracts import HealthRule, History
@@ -22,6 +22,8 @@ def dead_class(
 ) -> HealthRule:
     """A class that is never predicted: critical. Good where its IoU is high enough.
 
+    A class of which the validation split has no pixel cannot be found in it: a warning.
+
     Args:
         grace: share of the training in which nothing is said of a dead class.
         good_iou: IoU above which a class is called good; without one none is.
@@ -29,9 +31,18 @@ def dead_class(
         stops: whether a dead class ends the training.
     """
     advice = "weight its loss by its share of the pixels, or draw crops that hold it"
+    cure = (
+        "split the data anew, leave the class out, or, where masks of class indices hold it as "
+        "255, which is ignored, write its ids: classes: {NAME: [255]} beside those of the others"
+    )
 
     def judge(history: History) -> Iterator[Remark]:
         for name, iou, accuracy in class_figures(history):
+            if is_untold(history, name):
+                message = f"class {name}: no pixel of the validation split is {name}"
+                own = cure.replace("NAME", name)
+                yield Remark("warning", name, None, None, message, own)
+                continue
             figures = {"IoU": iou, "accuracy": accuracy}
             dead = {what: value for what, value in figures.items() if value <= at_most}
             if dead and history.progress.fraction >= grace:

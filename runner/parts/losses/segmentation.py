@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from runner.by_class import CONFUSIONS, WEIGHTS
-from runner.errors import Problem, RecipeError
 from runner.registry import LossPart, Strict, losses
 
 if TYPE_CHECKING:
@@ -23,6 +23,15 @@ class Term(Strict):
 
     weight: NotNegative
     loss: LossPart
+
+
+def _some_weight(terms: dict[str, Term | None]) -> dict[str, Term | None]:
+    kept = [term for term in terms.values() if term is not None]
+    if not any(term.weight for term in kept):
+        what = "every weight is 0, so nothing is trained" if kept else "every term is null"
+        message = f"{what}; keep at least one that weighs something"
+        raise PydanticCustomError("terms", "{reason}", {"reason": message})
+    return terms
 
 
 @losses.register
@@ -241,6 +250,7 @@ def weighted_sum(
     terms: Annotated[
         dict[Annotated[str, Field(pattern=r"^\w+$")], Term | None],
         Field(min_length=1),
+        AfterValidator(_some_weight),
     ],
 ) -> Loss:
     """Several losses, each with its weight and shown under its name.
@@ -251,6 +261,4 @@ def weighted_sum(
     from runner.nets.weighted_sum import WeightedSum
 
     kept = {name: term for name, term in terms.items() if term is not None}
-    if not kept:
-        raise RecipeError(Problem("", "terms", "every term is null; keep at least one"))
     return WeightedSum({name: (term.weight, term.loss.build(spec)) for name, term in kept.items()})
