@@ -72,6 +72,8 @@ def test_classes_that_the_base_has_not_are_all_there_are(said):
     assert list(load("own.yaml").recipe.data.params.classes) == ["ground", "object"]
     one = load("own.yaml", sets=["data.params.classes.object=[7]"]).recipe.data.params.classes
     assert one == {"ground": [0], "object": [7]}
+    more = load("own.yaml", sets=["data.params.classes.sky=[9]"]).recipe.data.params.classes
+    assert list(more) == ["ground", "object", "sky"]
     assert said(OWN.format(classes="{safe: [1], ignore: [2, 3, 4]}")) == []
     changed = load("own.yaml").recipe.data.params.classes
     assert (changed["safe"], len(changed)) == ([1], 5)
