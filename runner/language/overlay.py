@@ -17,6 +17,7 @@ _EITHER_OR: tuple[tuple[frozenset[str], ...], ...] = (
 """Spellings of one thing: the one written later removes the others from the mapping."""
 
 _CLASSES = ("data", "params", "classes")
+_MASKS = ("data", "params", "masks")
 _NO_CLASS = "ignore"
 
 
@@ -78,7 +79,7 @@ def overlay(base: Source, above: Source) -> Source:
 
     Naming another part replaces the part whole: the parameters of a U-Net must not leak into the
     DeepLab that a child puts in its place. So do classes of which the base has not
-    all: they are those of other data.
+    all, written with a pattern of masks: they are those of other data.
     """
     places = dict(base.places)
 
@@ -89,7 +90,8 @@ def overlay(base: Source, above: Source) -> Source:
 
     def merge(below: Any, own: Any, key: Key) -> Any:
         are_mappings = isinstance(below, dict) and isinstance(own, dict)
-        are_others = are_mappings and key == _CLASSES and bool({*own} - {*below, _NO_CLASS})
+        is_elsewhere = key == _CLASSES and value_at(above.data, _MASKS) is not None
+        are_others = is_elsewhere and are_mappings and bool({*own} - {*below, _NO_CLASS})
         if not are_mappings or are_others or swaps_part(below, own):
             forget(key)
             return own
