@@ -17,6 +17,7 @@ _EITHER_OR: tuple[tuple[frozenset[str], ...], ...] = (
 """Spellings of one thing: the one written later removes the others from the mapping."""
 
 _CLASSES = ("data", "params", "classes")
+_MASKS = ("data", "params", "masks")
 _NO_CLASS = "ignore"
 
 
@@ -73,17 +74,12 @@ def _taken(data: Any, key: Key) -> tuple[Any] | None:
     return None if inner is None else ({**data, key[0]: inner[0]},)
 
 
-def overlay(base: Source, above: Source, *, is_child: bool = False) -> Source:
+def overlay(base: Source, above: Source) -> Source:
     """Lay one recipe over another: mappings merge, all else is replaced.
 
     Naming another part replaces the part whole: the parameters of a U-Net must not leak into the
-    DeepLab that a child puts in its place.
-
-    Args:
-        base: what lies below.
-        above: what is laid over it.
-        is_child: whether it extends the base. Classes of which the base has not all are those of
-            other data then, and replace the base's; a key that is set for a run adds to them.
+    DeepLab that a child puts in its place. So do classes of which the base has not
+    all, written with a pattern of masks: they are those of other data.
     """
     places = dict(base.places)
 
@@ -94,8 +90,8 @@ def overlay(base: Source, above: Source, *, is_child: bool = False) -> Source:
 
     def merge(below: Any, own: Any, key: Key) -> Any:
         are_mappings = isinstance(below, dict) and isinstance(own, dict)
-        are_others = is_child and are_mappings and key == _CLASSES
-        are_others = are_others and bool({*own} - {*below, _NO_CLASS})
+        is_elsewhere = key == _CLASSES and value_at(above.data, _MASKS) is not None
+        are_others = is_elsewhere and are_mappings and bool({*own} - {*below, _NO_CLASS})
         if not are_mappings or are_others or swaps_part(below, own):
             forget(key)
             return own

@@ -123,7 +123,7 @@ def _values(found: Iterable[Difference], draft: Loaded, base: Loaded) -> dict[st
 
 def _child(base: Loaded, values: dict[str, Any]) -> Any:
     inherited = without(base.source, *((key,) for key in OWN_KEYS))
-    return check(overlay(inherited, Source(values, {(): Place(base.name)}), is_child=True))
+    return check(overlay(inherited, Source(values, {(): Place(base.name)})))
 
 
 def _at(data: Any, key: Key) -> Any:

@@ -108,7 +108,7 @@ def _read(path: Path, revision: Revision | None, above: tuple[Path, ...]) -> Sou
         below = _below(own, path, above)
     except RecipeError as error:
         raise RecipeError([*found, *error.problems]) from None
-    merged = overlay(_inherited(below), without(own, ("extends",)), is_child=True)
+    merged = overlay(_inherited(below), without(own, ("extends",)))
     # What is missing altogether is missing from this file, not from its base.
     places = {**merged.places, (): own.places[()]}
     return replace(merged, places=places, chain=(*below.chain, path), own=own.data)

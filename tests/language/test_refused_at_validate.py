@@ -67,7 +67,7 @@ def test_boxes_of_two_classes_of_one_name_are_refused(said):
     assert line.startswith("own.yaml:2: data.params.classes: 'a' stands twice")
 
 
-def test_classes_that_the_base_has_not_are_all_there_are(said):
+def test_classes_of_other_masks_that_the_base_has_not_are_all_there_are(said):
     assert said(OWN.format(classes="{ground: [0], object: [255]}")) == []
     assert list(load("own.yaml").recipe.data.params.classes) == ["ground", "object"]
     one = load("own.yaml", sets=["data.params.classes.object=[7]"]).recipe.data.params.classes
@@ -77,6 +77,8 @@ def test_classes_that_the_base_has_not_are_all_there_are(said):
     assert said(OWN.format(classes="{safe: [1], ignore: [2, 3, 4]}")) == []
     changed = load("own.yaml").recipe.data.params.classes
     assert (changed["safe"], len(changed)) == ([1], 5)
+    assert said("extends: segmentation\ndata: {params: {classes: {tree: [99]}}}\n") == []
+    assert len(load("own.yaml").recipe.data.params.classes) == 5
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from runner.language.plugins import load_plugins
-from runner.registry import losses
 
 CLASSES = "data: {params: {root: here, classes: [ground, object]}}\n"
 
@@ -65,6 +64,7 @@ def test_weights_capped_too_low_do_not_handle_it(lints):
     assert "unhandled_imbalance" in lints(focal("from_data", ", max_alpha: 2.0"))
 
 
+@pytest.mark.usefixtures("plugins_forgotten")
 def test_of_an_own_loss_nothing_is_claimed(lints):
     file = Path("own.py")
     file.write_text(
@@ -72,12 +72,14 @@ def test_of_an_own_loss_nothing_is_claimed(lints):
         'def own_loss(spec, /):\n    """Balance its classes somehow."""\n'
     )
     load_plugins([file])
-    try:
-        measured(ground=99.0, object=1.0)
-        own = PLAIN + "task: {params: {loss: {name: own_loss}}}\n"
-        assert "unhandled_imbalance" not in lints(own)
-    finally:
-        losses.forget(losses["own_loss"].factory.__module__)
+    measured(ground=99.0, object=1.0)
+    own = PLAIN + "task: {params: {loss: {name: own_loss}}}\n"
+    assert "unhandled_imbalance" not in lints(own)
+
+
+def test_extreme_weights_are_told_by_the_names_that_the_recipe_writes(lints):
+    said = lints(focal("[1.0, 1000.0]"))["extreme_class_weights"]
+    assert "object wins where it is 0.001 times as likely as ground" in said
 
 
 def test_figures_of_other_classes_are_not_used(lints):
