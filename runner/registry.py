@@ -10,7 +10,7 @@ what stands after its ``*`` comes from the recipe, and its name is the recipe's 
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar
@@ -47,7 +47,7 @@ class Part(Generic[T]):
 
         Raises: RecipeError: it does not take what it is given, or returns what is no such part.
         """
-        if misfit := unlike(self.factory, (len(given),)):
+        if misfit := unlike(_parameters(self.factory), (len(given),)):
             message = f"takes {misfit}, and is given {number_of(len(given), 'values')} here; "
             message += "runner/contracts.py says what each kind of part is given"
             raise RecipeError(Problem(where_defined(self.factory), self.name, message))
@@ -129,7 +129,8 @@ class Registry(Generic[T]):
         name = factory.__name__
         if name in self._entries:
             raise TypeError(f"{self.kind} {name!r} is registered twice; give yours another name")
-        for parameter in inspect.signature(factory).parameters.values():
+        parameters = _parameters(factory)
+        for parameter in parameters:
             given = parameter.kind is parameter.POSITIONAL_ONLY
             written = parameter.kind is parameter.KEYWORD_ONLY
             if not given and (not written or parameter.annotation is parameter.empty):
@@ -138,7 +139,7 @@ class Registry(Generic[T]):
                     "or after '*' with a type (given by the recipe)"
                 )
         ways = self._given
-        if ways is not None and (misfit := unlike(factory, [len(way.split()) for way in ways])):
+        if ways is not None and (misfit := unlike(parameters, [len(way.split()) for way in ways])):
             shown = " or ".join(f"({', '.join(way.split())})" if way else "nothing" for way in ways)
             article = "an" if self.kind[0] in "aeiou" else "a"
             raise TypeError(
@@ -240,6 +241,10 @@ def _errors_at(
         error = PydanticCustomError("unknown_key", "{m}", {"m": message})
         details.append(InitErrorDetails(type=error, loc=(str(key),), input=block[key]))
     return ValidationError.from_exception_data("part", details)
+
+
+def _parameters(factory: Callable[..., Any]) -> Collection[inspect.Parameter]:
+    return inspect.signature(factory).parameters.values()
 
 
 def _error_at(

@@ -4,7 +4,7 @@ import inspect
 import re
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -85,9 +85,8 @@ def where_defined(factory: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}"
 
 
-def unlike(factory: Callable[..., Any], counts: Sequence[int]) -> str:
+def unlike(parameters: Collection[inspect.Parameter], counts: Sequence[int]) -> str:
     """Return what a factory takes from the runner, where it takes none of these many values."""
-    parameters = inspect.signature(factory).parameters.values()
     taken = [each for each in parameters if each.kind is each.POSITIONAL_ONLY]
     if any(each.kind is each.VAR_POSITIONAL for each in parameters):
         return ""
