@@ -191,7 +191,7 @@ def _of_its_type(leaf: Leaf) -> list[Any]:
         return [
             *([each, *value[1:]] for each in _of_its_type(own)),
             *([each] * len(value) for each in _of_its_type(own)),
-            value[::-1], value[:-1],
+            value[::-1], value[:-1], value[:1],
         ]  # fmt: skip
     return [*_choices(leaf), True, 1, 2, 4, 0.5, 0.05, 3.0, "from_data", [1.0, 2.0], ["a"],
             {"epochs": 0.5}, {"fraction": 0.5}, {"patience": 1}, {"decay": 0.5}, {"size": [16, 16]},
