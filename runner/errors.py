@@ -41,8 +41,10 @@ class RunnerError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
     def __reduce__(self) -> tuple[type["RunnerError"], tuple[tuple[Problem, ...]]]:
-        # Errors raised in a loader's worker travel to the main process by pickle.
-        return type(self), (self.problems,)
+        # Errors travel between processes by pickle. A plugin's own kind, which may hold anything,
+        # arrives as the kind of ours that it is.
+        kind = next(each for each in type(self).__mro__ if each.__module__ == __name__)
+        return kind, (self.problems,)
 
 
 class RecipeError(RunnerError):

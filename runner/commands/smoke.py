@@ -45,7 +45,8 @@ def _smoke(reference: str, arguments: argparse.Namespace) -> str:
 
     Raises: RunnerError: whatever is wrong with it; a resume that is not exact is one of them.
     """
-    from runner.engine.session import Request, Session
+    from runner.engine.request import Request
+    from runner.engine.session import Session
     from runner.errors import MachineError, Problem
     from runner.events import Evaluated, Event, Finished, Saved
     from runner.language.machine import Machine

@@ -201,7 +201,8 @@ def _train(
     resumes: bool,
 ) -> int:
     # Imported here: nothing before this line needs torch.
-    from runner.engine.session import Request, Session
+    from runner.engine.request import Request
+    from runner.engine.session import Session
     from runner.insight.expectations import check_expectations
 
     recipe = loaded.recipe
@@ -272,7 +273,7 @@ def _stop_on_signals() -> Iterator[Callable[[], bool]]:
     asked: list[int] = []
 
     def ask(number: int, _: Any) -> None:
-        if number == signal.SIGINT and asked:
+        if number == signal.SIGINT and number in asked:
             raise KeyboardInterrupt
         asked.append(number)
 

@@ -6,7 +6,6 @@ load it nor on whether the run was interrupted before.
 
 from __future__ import annotations
 
-import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from runner.contracts import Batch, Draw, Ragged, Sample, Sampler, Split
 from runner.engine.machine import worker_loss
+from runner.engine.workers import end_at_exit, prepare_worker
 from runner.errors import DataError, Problem, RunnerError, joined
 
 _TIMEOUT_S = 600.0
@@ -176,32 +176,6 @@ class _Collates:
             return error
 
 
-def _prepare_worker(_: int) -> None:
-    _leave_signals_to_the_training()
-    # Each worker is one process on one core: threads of its own would only crowd the others.
-    torch.set_num_threads(1)
-    try:
-        import cv2
-    except ImportError:
-        return
-    cv2.setNumThreads(0)
-
-
-def _leave_signals_to_the_training() -> None:
-    """Let a signal to the whole process group, as of ``timeout`` and schedulers, pass a worker by.
-
-    A worker that dies of it takes the training down in the middle of a step, at whose end it
-    would stop. A second SIGTERM, which multiprocessing sends to workers that hang, ends a worker.
-    """
-
-    def pass_by(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)
-
-    signal.signal(signal.SIGTERM, pass_by)
-    for number in (signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-
-
 def _loader(split: Split, batches: Any, seed: int, workers: int, pin_memory: bool) -> Any:
     return DataLoader(
         _Loads(split, seed),
@@ -211,7 +185,7 @@ def _loader(split: Split, batches: Any, seed: int, workers: int, pin_memory: boo
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
         timeout=_TIMEOUT_S if workers else 0,
-        worker_init_fn=_prepare_worker,
+        worker_init_fn=prepare_worker,
         pin_memory=pin_memory,
         # One of its own: without it the loader draws from torch's, and resume is not exact.
         generator=torch.Generator().manual_seed(seed),
@@ -224,6 +198,7 @@ def _batches_of(loader: Any) -> Iterator[Batch]:
         # Workers only read files and fill arrays: the parent's threads hold nothing they need.
         warnings.filterwarnings("ignore", r".*use of fork\(\)", DeprecationWarning)
         source = iter(loader)
+    end_at_exit(getattr(source, "_workers", ()))  # Torch's iterator has no public name for them.
     while True:
         try:
             batch = next(source, None)

@@ -8,7 +8,7 @@ import pickle
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -20,7 +20,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from runner.errors import MachineError, Problem, RunnerError, joined
 
-_BROKEN = re.compile(r"gloo|NCCL|Connection closed|Connection reset|Broken pipe")
+_BROKEN = re.compile(r"gloo/transport|NCCL")
 _WORD_WITHIN_S = 5.0
 
 
@@ -96,17 +96,15 @@ class Processes:
             met = [each for each in self.gather(error) if each is not None]
             raise joined(met) from error
 
-    def leave_word(self, error: Exception) -> None:
+    def leave_word(self, error: BaseException) -> None:
         """Tell those who may be waiting for this process why it leaves."""
         if self.store is None:
             return
         told = error
         if not isinstance(error, RunnerError):
             told = RuntimeError(f"in process {self.rank}: {type(error).__name__}: {error}")
-        try:
+        with suppress(RuntimeError):  # The process that keeps the store has left already.
             self.store.set(f"runner/word/{self.rank}", pickle.dumps(told))
-        except RuntimeError:
-            return  # The process that keeps the store has left already.
 
     def why_alone(self, error: RuntimeError) -> Exception | None:
         """Return why a process has left that this one waited for, by the word that it left.
@@ -147,7 +145,7 @@ def start_processes(device_type: str) -> Processes:
     if "RANK" not in os.environ:
         return Processes()
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    local_rank = int(os.environ["LOCAL_RANK"])
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))  # Some launchers run one on each machine.
     if device_type == "cuda":
         present = torch.cuda.device_count()
         if local_rank >= present:
@@ -159,6 +157,7 @@ def start_processes(device_type: str) -> Processes:
     # that time as a default and so keep it, with its threads, beyond destroy_process_group.
     import_module("torch.distributed.nn.functional")
     store, rank, world = next(rendezvous("env://"))
+    store.delete_key(f"runner/word/{rank}")  # torchrun keeps the store when it starts them anew.
     backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=world)
     local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))

@@ -28,12 +28,14 @@ class Ema:
         """
         self.decay = decay
         self.evaluate = evaluate
-        averaged = {name: p for name, p in task.named_parameters() if p.requires_grad}
+        # A weight that is shared has several names in a state_dict, and is loaded under each.
+        named = task.named_parameters(remove_duplicate=False)
+        averaged = {name: p for name, p in named if p.requires_grad}
         # What is not saved (a table made from the settings) never changes, and has no checkpoint.
         saved = task.state_dict()
         copied = {
             name: buffer
-            for name, buffer in task.named_buffers()
+            for name, buffer in task.named_buffers(remove_duplicate=False)
             if buffer.is_floating_point() and name in saved
         }
         self._live = [p.detach() for p in averaged.values()]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import DataError, MachineError, Problem
-from runner.events import Evaluated, Event, Stepped
+from runner.events import Evaluated, Event, Started, Stepped
 
 _ORDER = {"stepped": 0, "evaluated": 1, "finding": 2}
 
@@ -122,10 +122,11 @@ class Journal:
         if self._follow(record):
             self._write_row()
 
-    def fill_in(self, remembered: Sequence[Event]) -> bool:
+    def fill_in(self, beginning: Started, remembered: Sequence[Event]) -> bool:
         """Write the events anew that a checkpoint remembers, where the file lacks some of them.
 
         Args:
+            beginning: of a run of this plan; what the file says of its own beginning is kept.
             remembered: logging steps, evaluations and findings up to the checkpoint.
         Returns: whether it lacked some; which checkpoints were saved is forgotten then.
         Raises: DataError: ``events.jsonl`` is damaged elsewhere than in its last line.
@@ -133,9 +134,11 @@ class Journal:
         kept = read_events(self.events_path)
         wanted = [finite(event.record()) for event in remembered]
         there = Counter((record["type"], record["step"]) for record in kept)
-        if not Counter((record["type"], record["step"]) for record in wanted) - there:
-            return False
+        lacks = Counter((record["type"], record["step"]) for record in wanted) - there
         records = [record for record in kept if record["type"] == "started"]
+        if records and not lacks:
+            return False
+        records = records or [finite(beginning.record())]
         records += sorted(wanted, key=lambda record: (record["step"], _ORDER[record["type"]]))
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
         write_whole(self.events_path, "".join(lines).encode())

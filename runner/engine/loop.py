@@ -26,6 +26,7 @@ from runner.engine.state import Run, TrainedGroup, capture, restore, seed_everyt
 from runner.engine.stepping import Stepper
 from runner.engine.together import errors_of_machine, fetched_together
 from runner.events import Evaluated, Event, Finding, Finished, Saved, Started, Stepped
+from runner.plan import Plan
 
 __all__ = [
     "EarlyStopping", "Monitor", "Run", "TrainedGroup", "capture", "restore", "seed_everything",
@@ -59,6 +60,19 @@ def train(run: Run, *, reyield_saved: bool = False) -> Iterator[Event]:
                 yield event
 
 
+def beginning(plan: Plan) -> Started:
+    """Return the first event of a run of this plan."""
+    return Started(
+        step=0,
+        epoch=0.0,
+        time_s=0.0,
+        steps=plan.steps,
+        epochs=plan.epochs,
+        steps_per_epoch=plan.steps_per_epoch,
+        effective_batch=plan.effective_batch,
+    )
+
+
 class _Loop:
     """A run under way in this process."""
 
@@ -79,13 +93,7 @@ class _Loop:
         """Yield all that happens, in every process."""
         run, plan, memory = self.run, self.run.plan, self.run.memory
         if memory.step == 0:
-            yield Started(
-                **self.now(),
-                steps=plan.steps,
-                epochs=plan.epochs,
-                steps_per_epoch=plan.steps_per_epoch,
-                effective_batch=plan.effective_batch,
-            )
+            yield beginning(plan)
         elif reyield_saved:
             yield Saved(**self.now(), checkpoint=checkpoint.checkpoint_name(memory.step))
         ending = self.planned_end()

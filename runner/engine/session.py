@@ -1,8 +1,7 @@
 """One process's part in a run: the folder, the events written down, and how it ended."""
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from runner.engine.checkpoint import checkpoint_name
 from runner.engine.checkpoint import load as load_checkpoint
 from runner.engine.distributed import Processes, start_processes, stop_processes
 from runner.engine.folder import RunFolder, RunRecord, State, new_path, refuse_used
-from runner.engine.loop import train
+from runner.engine.loop import beginning, train
 from runner.engine.machine import lost_workers_unheard
 from runner.engine.provenance import device_words, git_state, packages, pick_device
 from runner.engine.reading import change_since_analysis
+from runner.engine.request import Request
 from runner.engine.run import Assembled, assemble
 from runner.engine.state import restore
 from runner.engine.tracking import TrackedRun, Tracker, open_tracker
@@ -23,49 +23,10 @@ from runner.errors import DataError, Problem, RunnerError
 from runner.events import Evaluated, Event, Finding, Finished, Saved
 from runner.language.blame import blaming
 from runner.language.dump import to_yaml
-from runner.language.load import Loaded
-from runner.language.machine import Machine, expanded
+from runner.language.machine import expanded
 from runner.language.plugins import blaming_plugins
 
 EXIT_CODES = {"done": 0, "stopped": 5, "preempted": 75}
-
-
-def _no_rows(_: Mapping[str, float], __: Mapping[str, float]) -> list[dict[str, Any]]:
-    return []
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for.
-
-    Attributes:
-        loaded: the recipe.
-        machine: the machine's profile.
-        out: the run folder; a new one under the profile's ``runs`` where None.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        plugins: files with own parts, loaded already.
-        plugin_hashes: their sha256 by name.
-        trackers: names; TensorBoard by default.
-        resumes: whether ``out`` holds a run to continue.
-        stop_requested: asked at each step; True ends the run as preempted.
-        judge: holds the last and the best evaluation against what the recipe expects; its rows
-            go to ``run.json``, each with ``met``.
-        is_strict: whether an unmet expectation is an error.
-        warn: told what the user should know and need not mend.
-    """
-
-    loaded: Loaded
-    machine: Machine = field(default_factory=Machine)
-    out: Path | None = None
-    device: str = "auto"
-    plugins: Sequence[Path] = ()
-    plugin_hashes: Mapping[str, str] = field(default_factory=dict)
-    trackers: Sequence[str] = ("tensorboard",)
-    resumes: bool = False
-    stop_requested: Callable[[], bool] = lambda: False
-    judge: Callable[[Mapping[str, float], Mapping[str, float]], list[dict[str, Any]]] = _no_rows
-    is_strict: bool = False
-    warn: Callable[[str], None] = lambda _: None
 
 
 class Session:
@@ -81,6 +42,7 @@ class Session:
         self.folder: RunFolder | None = None
         self.assembled: Assembled | None = None
         self._identity = secrets.token_hex(4)
+        self._knows_why = False
         self._trackers: list[Tracker] = []
         self._last: dict[str, float] = {}
         self._best: tuple[int, dict[str, float]] | None = None
@@ -95,14 +57,14 @@ class Session:
             with blaming_plugins():
                 yield from self._train_with_others()
         except RunnerError as error:
-            self.processes.leave_word(error)
-            self._end("failed", str(error), error.exit_code)
+            self._leave(error, "failed", str(error), error.exit_code)
+            raise
+        except KeyboardInterrupt as error:
+            self._leave(error, "preempted", "interrupted", EXIT_CODES["preempted"])
             raise
         except BaseException as error:
-            if isinstance(error, Exception):
-                self.processes.leave_word(error)
             # A bug of ours: the folder must not say "running" for ever.
-            self._end("failed", f"{type(error).__name__}: {error}", 1)
+            self._leave(error, "failed", f"{type(error).__name__}: {error}", 1)
             raise
         finally:
             with lost_workers_unheard():
@@ -120,7 +82,14 @@ class Session:
             told = self.processes.why_alone(error)
             if told is None:
                 raise
+            self._knows_why = True
             raise told from error
+
+    def _leave(self, error: BaseException, state: State, reason: str, code: int) -> None:
+        self._end(state, reason, code)
+        # Who was told has nothing to tell; a reader who stops listening is no fault.
+        if not (self._knows_why or isinstance(error, GeneratorExit)):
+            self.processes.leave_word(error)
 
     def _train(self) -> Iterator[Event]:
         request = self.request
@@ -129,9 +98,10 @@ class Session:
         self.processes = start_processes("cuda" if wants_cuda else "cpu")
         device = pick_device(self._device_name(), self.processes.local_rank)
         path = self._claim()
-        measured = self._measured()
         with self.processes.agreeing():
             checkpoint = load_checkpoint(path / "checkpoints") if request.resumes else None
+        measured = self._measured() if checkpoint is not None else {}
+        with self.processes.agreeing():
             self.assembled = assemble(
                 request.loaded,
                 request.machine,
@@ -218,7 +188,7 @@ class Session:
         """Write down what is known now; return whether the Saved event must be told again."""
         assert self.assembled is not None, "the run is assembled before it begins"
         run, fingerprint = self.assembled.run, self.assembled.data.fingerprint
-        if folder.run.data_fingerprint not in ("", fingerprint):
+        if checkpoint is not None and folder.run.data_fingerprint not in ("", fingerprint):
             message = (
                 f"its data are not those it was begun with: fingerprint {fingerprint}, then "
                 f"{folder.run.data_fingerprint}, of names, sizes and splits of the files; restore "
@@ -229,7 +199,8 @@ class Session:
         if checkpoint is not None:
             self.request.warn(f"going on after step {checkpoint.step} of {run.plan.steps}")
             memory = run.memory
-            if folder.journal.fill_in([*memory.stepped, *memory.evaluated, *memory.findings]):
+            remembered = [*memory.stepped, *memory.evaluated, *memory.findings]
+            if folder.journal.fill_in(beginning(run.plan), remembered):
                 message = "lacked events; those that the checkpoint remembers were written anew"
                 self.request.warn(f"{folder.journal.events_path} {message}")
             reyield = folder.journal.cut_back(checkpoint.step)

@@ -113,8 +113,27 @@ def test_events_that_were_lost_are_written_anew_from_the_checkpoint(begun, capsy
     assert [e for e in after if e["step"] == 1 and e["type"] != "saved"] == [
         e for e in before if e["step"] == 1 and e["type"] not in ("saved", "finished")
     ]
+    assert [event["type"] for event in after].count("started") == 1
     rows = Path("run/metrics.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["step", "1", "2"]
+
+
+def test_a_run_whose_events_were_lost_can_be_extended(begun):
+    Path("run/events.jsonl").unlink()
+    assert train(*begun) == 0
+    longer = ["--extend", "run", "--set", "train.compress_to_steps=4", "--out", "longer"]
+    assert main(["train", *longer, "--quiet", "--machine", "machine.yaml"]) == 0
+    assert record("longer")["state"] == "done"
+
+
+def test_a_run_that_has_no_checkpoint_yet_begins_again_on_the_data_that_there_are(begun):
+    for path in Path("run/checkpoints").iterdir():
+        path.unlink()
+    was = record("run")["data_fingerprint"]
+    for folder in ("original_images", "label_images_semantic"):
+        next(iter(sorted(Path("photos", folder).iterdir()))).unlink()
+    assert train(*begun) == 0
+    assert record("run")["data_fingerprint"] != was
 
 
 def test_resume_takes_no_other_values(capsys):
@@ -186,9 +205,17 @@ def test_smoke_test_says_nothing_of_health_and_all_the_same_of_what_is_not_finit
     assert "[CRITICAL] non_finite" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_signal_to_the_process_group_preempts_a_run(number):
-    """As ``timeout``, schedulers and terminals send it: to the loader's workers, too."""
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [signal.SIGTERM],
+        [signal.SIGINT],
+        [signal.SIGUSR1],
+        [signal.SIGUSR1, signal.SIGINT, signal.SIGTERM, signal.SIGTERM],
+    ],
+)
+def test_signals_to_the_process_group_preempt_a_run(numbers):
+    """As ``timeout``, schedulers and terminals send them: to the loader's workers, too."""
     Path("machine.yaml").write_text("workers: 2\n")
     steps = ["--set", "train.compress_to_steps=400", "--set", "train.log_every=1"]
     words = [sys.executable, "-m", "runner", "train", *SMOKE, *steps, "--out", "run"]
@@ -199,11 +226,50 @@ def test_signal_to_the_process_group_preempts_a_run(number):
     while not (events.exists() and "stepped" in events.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.killpg(process.pid, number)
+    for number in numbers:
+        os.killpg(process.pid, number)
+        time.sleep(0.01)
     assert process.wait(60) == 75
     told = record("run")
     assert (told["state"], told["exit_code"]) == ("preempted", 75)
     assert list(Path("run/checkpoints").glob("step-*.pt"))
+
+
+def test_only_a_second_ctrl_c_interrupts_at_once():
+    from runner.commands.train import _stop_on_signals
+
+    with _stop_on_signals() as asked:
+        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+FAULTY = """
+import sys
+from runner.cli import main
+from runner.tasks.segmentation import Segmentation
+
+def fault(*_):
+    raise {error}
+
+Segmentation.losses = fault
+sys.exit(main(["train", *sys.argv[1:], "--out", "run", "--machine", "machine.yaml"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "code"),
+    [("ValueError('a bug')", "failed", 1), ("KeyboardInterrupt", "preempted", 75)],
+)
+def test_a_run_that_fails_waits_for_no_worker_and_says_how_it_exited(error, state, code):
+    Path("machine.yaml").write_text("workers: 2\n")
+    words = [sys.executable, "-c", FAULTY.format(error=error), *SMOKE]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    assert done.returncode == code, done.stderr
+    told = record("run")
+    assert (told["state"], told["exit_code"]) == (state, code)
 
 
 def test_run_folder_in_use_exits_6():

@@ -124,3 +124,28 @@ def test_one_process_needs_no_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes.gather("x") == ["x"]
     assert processes.any(True)
     assert not processes.any(False)
+
+
+RESTARTED = """
+import os, pickle
+from torch.distributed import TCPStore
+from runner.engine.distributed import start_processes, stop_processes
+kept = TCPStore("127.0.0.1", int(os.environ["MASTER_PORT"]), is_master=os.environ["RANK"] == "0")
+kept.set("runner/word/" + os.environ["RANK"], pickle.dumps(KeyError("of the first attempt")))
+os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # As torchrun, whose store this one is.
+processes = start_processes("cpu")
+told = processes.why_alone(RuntimeError("gloo/transport/tcp/pair.cc: Connection closed by peer"))
+assert "without a word" in str(told), told
+processes.gather("neither has left, and the store with it, before the other has looked")
+stop_processes()
+"""
+
+
+def test_processes_that_are_started_anew_forget_the_words_of_those_before() -> None:
+    ended = run_two(RESTARTED)
+    assert [code for code, _ in ended] == [0, 0], ended
+
+
+def test_a_connection_that_is_not_of_the_processes_is_no_loss_of_one() -> None:
+    processes = Processes(rank=0, world=2, store=object())
+    assert processes.why_alone(RuntimeError("s3://x: Connection reset by peer")) is None

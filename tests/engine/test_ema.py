@@ -31,6 +31,19 @@ def test_decay_ramps_up_to_what_was_asked_for() -> None:
     torch.testing.assert_close(ema.state_dict()["weights"]["0.weight"], wanted)
 
 
+def test_shared_weights_are_averaged_under_every_name() -> None:
+    task = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    task[1].weight = task[0].weight
+    ema = Ema(task, decay=0.9, evaluate=True)
+    change(task)
+    ema.update(0, APPLIED)
+    averaged = ema.state_dict()["weights"]["0.weight"].clone()
+    assert not torch.equal(averaged, task[0].weight)
+    state = {"task": task.state_dict(), "ema": ema.state_dict()}
+    task.load_state_dict(evaluated_weights(state))
+    assert torch.equal(task[0].weight, averaged)
+
+
 def test_statistics_are_copied() -> None:
     task = net()
     ema = Ema(task, decay=0.9, evaluate=True)

@@ -29,6 +29,12 @@ def killed():
 def bug():
     raise KeyError("a bug of ours")
 
+def lost_connection():
+    raise RuntimeError("reading s3://x: Connection reset by peer")
+
+def interrupted():
+    raise KeyboardInterrupt
+
 def failing(method, fault):
     calls = []
     def called(*given):
@@ -56,12 +62,14 @@ sys.exit(main([
         ("out_of_memory", [7, 7], "train.batch_size: out of memory; train.batch_size: 1 and"),
         ("killed", [7, -9], "ended without a word; the system kills what takes too much memory"),
         ("bug", [1, 1], "in process 1: KeyError: 'a bug of ours'"),
+        ("lost_connection", [1, 1], "in process 1: RuntimeError: reading s3://x: Connection"),
+        ("interrupted", [1, 75], "in process 1: KeyboardInterrupt"),
     ],
 )
 def test_a_fault_of_one_process_is_what_the_run_says(
     tmp_path: Path, fault: str, codes: list[int], reason: str
 ) -> None:
-    (tmp_path / "machine.yaml").write_text("workers: 0\n")
+    (tmp_path / "machine.yaml").write_text("workers: 1\n")
     ended = run_two(SCRIPT, fault, str(tmp_path / "run"), cwd=tmp_path)
     assert [code for code, _ in ended] == codes, ended
     for code, error in ended:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from runner.engine.checkpoint import load as load_checkpoint
-from runner.engine.session import Request, Session
+from runner.engine.request import Request
+from runner.engine.session import Session
 from runner.events import Stepped
 from runner.language.load import load
 from runner.language.machine import Machine
