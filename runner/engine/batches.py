@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from runner.contracts import Batch, Draw, Ragged, Sample, Sampler, Split
 from runner.engine.machine import worker_loss
 from runner.engine.workers import end_at_exit, prepare_worker
-from runner.errors import DataError, Problem, RunnerError, joined
+from runner.errors import DataError, Problem, RecipeError, RunnerError, joined
 
 _TIMEOUT_S = 600.0
 
@@ -113,6 +113,7 @@ class _Batches:
     """The endless sequence of this process's batches, from any of them on."""
 
     sampler: Sampler
+    items: int
     batch_size: int
     drop_last: bool
     seed: int
@@ -131,13 +132,23 @@ class _Batches:
             numbers = count(epoch * draws_per_epoch)
             items = self.sampler.epoch(epoch, epoch_generator(self.seed, epoch))
             draws = [Draw(next(numbers), *item) for item in items]
-            assert len(draws) == draws_per_epoch, (len(draws), draws_per_epoch)
+            self._check(draws, draws_per_epoch, epoch)
             for batch in range(skipped, batches):
                 start = batch * self.batch_size
                 whole = draws[start : start + self.batch_size]
                 part = share(whole, self.rank, self.world)
                 yield self._sized(part, epoch * batches + batch)
             skipped = 0
+
+    def _check(self, draws: Sequence[Draw], expected: int, epoch: int) -> None:
+        """Raise a RecipeError where a sampler breaks its word; one of a user's own may."""
+        told = ""
+        if len(draws) != expected:
+            told = f"draws {len(draws)} samples in epoch {epoch}, its length is {expected}"
+        elif outside := [draw.index for draw in draws if not 0 <= draw.index < self.items]:
+            told = f"draws item {outside[0]} in epoch {epoch}, of items 0 to {self.items - 1}"
+        if told:
+            raise RecipeError(Problem("", "sampler", f"{told}; correct the sampler"))
 
     def _sized(self, draws: list[Draw], number: int) -> list[Draw]:
         if not self.sizes_px:
@@ -241,11 +252,15 @@ def train_loader(
         pin_memory: whether to page-lock batches for a faster copy to the device.
         drop_last: whether an epoch's last batch is left out where it is not full.
     Raises: DataError: while iterating: an item cannot be read.
+        RecipeError: while iterating: the sampler draws what there is not, or not as often as it
+            says.
         MachineError: while iterating: a worker was killed, or hangs.
     """
     assert batch_size % world == 0, (batch_size, world)  # make_plan refuses it
     sizes_px = getattr(split, "sizes_px", ())
-    batches = _Batches(sampler, batch_size, drop_last, seed, start_batch, rank, world, sizes_px)
+    batches = _Batches(
+        sampler, len(split), batch_size, drop_last, seed, start_batch, rank, world, sizes_px
+    )
     return _batches_of(_loader(split, batches, seed, workers, pin_memory))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import reduce
+from numbers import Real
 from operator import add
 from typing import Any
 
@@ -84,7 +85,7 @@ def _reduced(
     values = {"val/loss": sum(part[0] for part in parts) / samples}
     states = [[part[2][position] for part in parts] for position in range(len(metrics))]
     for position, metric in enumerate(metrics):
-        found = metric.compute(states[position])
+        found = _figures(metric.compute(states[position]), position)
         if not found and (why := _why_absent(metric, "", states[position])):
             message = f"measures nothing: {why}; split the data anew, or correct its labels"
             raise DataError(Problem("", f"metrics.{position}", message))
@@ -96,6 +97,19 @@ def _reduced(
     if run.monitor.metric not in values:
         _refuse_absent(run.monitor.metric, values, metrics, states)
     return values
+
+
+def _figures(found: Any, position: int) -> Mapping[str, float]:
+    """Return what a metric computed; one of a user's own may return anything.
+
+    Raises: RecipeError: it is no mapping from names to numbers.
+    """
+    if isinstance(found, Mapping) and all(
+        isinstance(name, str) and isinstance(value, Real) for name, value in found.items()
+    ):
+        return found
+    message = f"computed {found!r}; return figures by name, such as {{'miou': 0.5}}"
+    raise RecipeError(Problem("", f"metrics.{position}", message))
 
 
 def _refuse_absent(

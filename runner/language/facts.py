@@ -77,7 +77,7 @@ def course_facts(recipe: Recipe, statistics: Statistics | None = None) -> list[F
         else number_of(train.steps or 0, "steps")
     )
     found = [
-        Fact("effective batch", str(train.batch_size * train.accumulate)),
+        _effective_batch(recipe, plans),
         Fact("length", length),
         *_lengths(recipe, plans),
         *_warmup(recipe, plans),
@@ -88,6 +88,14 @@ def course_facts(recipe: Recipe, statistics: Statistics | None = None) -> list[F
         steps = number_of(round(1 / (1 - train.ema.decay)), "steps", ",")
         found.append(Fact("weights are averaged over", f"about the last {steps}"))
     return [*found, *_done(recipe, statistics)]
+
+
+def _effective_batch(recipe: Recipe, plans: Sequence[Plan]) -> Fact:
+    """Return the samples of an optimizer step; an epoch's end cuts it short, where it is known."""
+    written = recipe.train.batch_size * recipe.train.accumulate
+    found = min(plan.effective_batch for plan in plans)
+    note = f"not {written}: a step ends with its epoch" if found < written else ""
+    return Fact("effective batch", str(found), note)
 
 
 def counted(recipe: Recipe, statistics: Statistics | None) -> SplitStatistics | None:

@@ -157,6 +157,19 @@ def test_squashing_brings_the_whole_image_to_the_size_of_a_crop(
     assert set(np.unique(sample.target["mask"])) <= {0, 1, 255}
 
 
+def test_a_squashed_mask_lies_where_its_image_does(opened: Opener, folder: Path) -> None:
+    rows, columns = np.mgrid[:320, :320]
+    disc = (rows - 150) ** 2 + (columns - 170) ** 2 < 120**2
+    for number, name in enumerate(sorted((folder / "images").iterdir())):
+        image = np.where(disc, 255, number).astype(np.uint8)
+        cv2.imwrite(str(name), image[..., None].repeat(3, 2))
+        cv2.imwrite(str(folder / "masks" / name.name), np.where(disc, 2, 1).astype(np.uint8))
+    split = opened(validation="squash").splits["val"]
+    sample = split.load(Draw(0, 0), seeded(0))
+    bright, masked = sample.image[0] > 127, sample.target["mask"] == sample.target["mask"][8, 8]
+    assert (bright ^ masked).sum() <= 2, (bright.sum(), masked.sum())
+
+
 def test_images_are_resized_before_they_are_cut(opened: Opener) -> None:
     data = opened(resize=[20, 24], crop=None)
     for split in data.splits.values():

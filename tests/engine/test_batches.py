@@ -1,5 +1,6 @@
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from tiny_training import SPEC, Shuffled, TinySplit
 
-from runner.contracts import Batch, Draw, Ragged, Sample
+from runner.contracts import Batch, Draw, Drawn, Ragged, Sample
 from runner.data.drawing import TwoStreams
 from runner.engine.batches import (
     collate,
@@ -43,6 +44,32 @@ def test_batches_can_begin_anywhere(drop_last: bool) -> None:
     for start in range(13):
         (batch,) = first(1, start_batch=start, drop_last=drop_last)
         assert same(batch, whole[start])
+
+
+class Breaking:
+    """A sampler that breaks its word."""
+
+    def __init__(self, items: list[int], length: int) -> None:
+        self.items, self.length = items, length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def epoch(self, *_: object) -> Iterator[Drawn]:
+        yield from ((item, None) for item in self.items)
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([0, 1], "sampler: draws 2 samples in epoch 0, its length is 4"),
+        ([0, 1, 2, 11], "sampler: draws item 11 in epoch 0, of items 0 to 10"),
+        ([0, 1, 2, -1], "sampler: draws item -1 in epoch 0, of items 0 to 10"),
+    ],
+)
+def test_a_sampler_that_breaks_its_word_is_told_so(items: list[int], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        next(train_loader(TinySplit(), Breaking(items, 4), batch_size=2, seed=3))
 
 
 @dataclass(frozen=True)

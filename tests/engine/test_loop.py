@@ -276,6 +276,22 @@ def test_a_missing_monitored_metric_lists_those_there_are() -> None:
         list(train(run))
 
 
+class Computing(Accuracy):
+    def __init__(self, found: Any) -> None:
+        super().__init__()
+        self.found = found
+
+    def compute(self, _: list[tuple[int, int]]) -> Any:
+        return self.found
+
+
+@pytest.mark.parametrize("found", [None, 0.5, {"accuracy": "high"}, {1: 0.5}])
+def test_a_metric_that_computes_no_figures_is_told_so(found: Any) -> None:
+    run = tiny_run(metrics=lambda: [Computing(found)])
+    with pytest.raises(RecipeError, match="metrics.0: computed .*; return figures by name"):
+        list(train(run))
+
+
 def test_two_metrics_of_one_name_are_refused() -> None:
     run = tiny_run(metrics=lambda: [Accuracy(), Accuracy()])
     with pytest.raises(RecipeError, match="two metrics are called val/accuracy"):

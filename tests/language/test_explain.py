@@ -244,6 +244,15 @@ def test_weights_of_a_diff_stand_side_by_side():
     assert shares == ["0.132 %", "24.8 %"]
 
 
+def test_an_effective_batch_is_no_larger_than_an_epoch():
+    recipe = load_at("uav_fixed", "sample", ["train.accumulate=99"]).recipe
+    statistics = read_sample_statistics(recipe.root)
+    (fact,) = [each for each in facts(recipe, statistics) if each.name == "effective batch"]
+    draws = draws_per_epoch(recipe, statistics.splits["train"])
+    whole = str(draws - draws % recipe.train.batch_size)  # The sample's last batch is left out.
+    assert (fact.value, fact.note) == (whole, "not 792: a step ends with its epoch")
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_learning_rate_is_drawn(suffix, tmp_path, capsys):
     file = tmp_path / f"rates.{suffix}"

@@ -250,5 +250,5 @@ class SquashSplit:
         """Return an image, squashed."""
         pair = self.pairs[draw.index]
         image = resized(self.pictures.store.image(pair), self.crop, cv2.INTER_LINEAR)
-        mask = resized(self.pictures.store.mask(pair), self.crop, cv2.INTER_NEAREST)
+        mask = resized(self.pictures.store.mask(pair), self.crop, cv2.INTER_NEAREST_EXACT)
         return contiguous(self.pictures.sample(pair.name, image, mask))
