@@ -31,6 +31,13 @@ _FREQUENCIES = {2: 8, 3: 4}
 _FLATTEST_GREY_LEVELS = 2.0
 """Deviation below which an image shows nothing; all empty images would look alike."""
 
+SAME = 0.95
+"""Correlation of two thumbnails from which on two images are called the same.
+
+Of 364 blood smears a pair of shots of one slide has 0.98, any other at most 0.66; of 260 brain
+volumes cut out alike any has at most 0.83.
+"""
+
 _REDUCED = {
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from runner.contracts import Data
 from runner.data.files import collected
-from runner.data.perceptual import correlation
+from runner.data.perceptual import SAME, correlation
 from runner.data.points.draws import Mixed, PointingOrder
 from runner.data.unmapped import told_once
 from runner.engine.reading import read_data, root_folder
@@ -35,12 +35,6 @@ from runner.statistics import Remark, SplitStatistics, Statistics
 from runner.surveys import Inventory, Item, Survey
 
 T = TypeVar("T")
-SAME = 0.95
-"""Correlation of two thumbnails from which on two images are called the same.
-
-Of 364 blood smears a pair of shots of one slide has 0.98, any other at most 0.66; of 260 brain
-volumes cut out alike any has at most 0.83.
-"""
 
 
 class Watch(Protocol):

@@ -172,6 +172,31 @@ def test_an_image_of_the_same_name_in_two_folders_is_a_leak(opened: Opener, fold
     )
 
 
+def test_an_image_saved_anew_under_its_name_is_a_leak(opened: Opener, folder: Path) -> None:
+    by_folder(folder, train=range(6), val=range(6, 8))
+    for kind in ("images", "masks"):
+        shutil.copy(folder / kind / "0.png", folder / "val" / kind / "0.png")
+    with Image.open(folder / "images" / "0.png") as image:
+        image.save(folder / "val" / "images" / "0.png", compress_level=1)
+    assert (folder / "val/images/0.png").read_bytes() != (folder / "images/0.png").read_bytes()
+    [message] = messages(opened, **FOLDERS, **SPLIT_PATTERNS)
+    assert "val/images/0.png: of the split 'val' is of the same name" in message
+
+
+def test_splits_may_count_their_images_anew(opened: Opener, folder: Path) -> None:
+    by_folder(folder, train=range(6), val=range(6, 10))
+    for kind in ("images", "masks"):
+        for number in range(6, 10):
+            path = folder / "val" / kind / f"{number}.png"
+            path.rename(path.with_name(f"{number - 6}.png"))
+    data = opened(**FOLDERS, **SPLIT_PATTERNS, crop=None)
+    assert len(data.splits["val"]) == 4
+    for kind in ("images", "masks"):
+        shutil.copy(folder / kind / "0.png", folder / "val" / kind / "9.png")
+    [message] = messages(opened, **FOLDERS, **SPLIT_PATTERNS)
+    assert "val/images/9.png: of the split 'val' has the content of train/images/0.png" in message
+
+
 def test_the_same_content_under_another_name_is_a_leak(opened: Opener, folder: Path) -> None:
     by_folder(folder, train=range(6), val=range(6, 8))
     for kind in ("images", "masks"):
