@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from runner.cli import COMMANDS, main
+from runner.language.load import load
 from runner.language.source import published, published_folder
 
 
@@ -112,7 +113,15 @@ def test_show_prints_the_file_and_resolved_fills_defaults_in(capsys):
     assert main(["show", "uav_fixed"]) == 0
     assert capsys.readouterr().out == (published_folder() / "uav_fixed.yaml").read_text()
     assert main(["show", "uav_fixed", "--resolved"]) == 0
-    assert "drop_last: true" in capsys.readouterr().out
+    resolved = capsys.readouterr().out
+    assert "drop_last: true" in resolved
+    assert "conv_unet" in resolved  # As it is run, on the embedded sample.
+    assert main(["show", "uav_fixed", "--scale", "full"]) == 0
+    resolved = capsys.readouterr().out
+    assert "resnet34" in resolved
+    Path("written.yaml").write_text(resolved)
+    written, published = (load(each, is_full=True) for each in ("written.yaml", "uav_fixed"))
+    assert written.run_fingerprint() == published.run_fingerprint()
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import json
 
 from runner import render
 from runner.language.dump import to_yaml
+from runner.language.explain import load_at
 from runner.language.load import Loaded, load
 from runner.language.plugins import kept_plugins
 from runner.language.source import text_of
@@ -27,16 +28,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="K=V",
         help="overlay a value (implies --resolved)",
     )
+    parser.add_argument(
+        "--scale",
+        choices=("full", "sample", "smoke"),
+        help="as it is run on data of your own, on the embedded sample, or for a smoke test "
+        "(implies --resolved); as `train` would run it where left out",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document, resolved")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the recipe."""
-    if not (arguments.resolved or arguments.set or arguments.json):
+    if not (arguments.resolved or arguments.set or arguments.json or arguments.scale):
         loaded = load(arguments.recipe)
         render.show(text_of(arguments.recipe).rstrip("\n"))
         return 0
-    loaded = load(arguments.recipe, sets=arguments.set)
+    if arguments.scale:
+        loaded = load_at(arguments.recipe, arguments.scale, arguments.set)
+    else:
+        loaded = load(arguments.recipe, sets=arguments.set)
     if arguments.json:
         document = {
             "name": loaded.name,

@@ -101,6 +101,10 @@ class Stepper:
         for group in run.groups:
             scale = run.lr_scale if group.is_scaled else 1.0
             factor = self._factors[group.name] = group.schedule(progress) * scale
+            if factor < 0:
+                message = f"its factor of the learning rate is {factor:g} at step {memory.step}"
+                cure = "a schedule gives 0 or more"
+                raise RecipeError(Problem("", "schedule", f"{message}; {cure}"))
             for each in group.optimizer.param_groups:
                 each["lr"] = each["initial_lr"] * factor
         self._buffers.keep()

@@ -119,6 +119,13 @@ def test_the_learning_rate_is_initial_times_schedule_times_scale() -> None:
     assert rates == pytest.approx([0.01 * 0.5 * (1 - step / 18) for step in range(9)])
 
 
+def test_a_schedule_that_climbs_the_loss_is_refused() -> None:
+    run = tiny_run()
+    run.groups[0] = replace(run.groups[0], schedule=lambda progress: 0.5 - progress.fraction)
+    with pytest.raises(RecipeError, match="schedule: its factor .* -0.05.* at step 5; a schedule"):
+        list(train(run))
+
+
 def two_groups(clips: tuple[float | None, float | None] = (None, None)) -> Any:
     run = tiny_run(is_plain=True, plan={"log_every": 1})
     parts = [list(run.task.model[0].parameters()), list(run.task.model[-1].parameters())]

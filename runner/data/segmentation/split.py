@@ -100,11 +100,12 @@ class CropSplit:
         for transform in self.transforms:
             sample = transform(sample, generator)
         if sample.image.shape[1:] != before:
-            (height, width), (turned_height, turned_width) = before, sample.image.shape[1:]
+            (height, width), after = before, sample.image.shape[1:]
+            is_turned = after == (width, height)
+            cure = "use a square crop, or leave rotate90 out" if is_turned else "keep the size"
             message = (
-                f"they turned {height}x{width} (height x width) into "
-                f"{turned_height}x{turned_width}, which no batch can hold; use a square crop, "
-                "or leave rotate90 out"
+                f"they turned {height}x{width} (height x width) into {after[0]}x{after[1]}, "
+                f"which no batch can hold; {cure}"
             )
             raise RecipeError(Problem("", "data.params.transforms", message))
         if self.strong:
