@@ -109,7 +109,7 @@ def test_list_json_names_parameters_types_and_defaults(capsys):
     assert rows["balanced_focal"]["params"]["alpha"]["required"]
 
 
-def test_show_prints_the_file_and_resolved_fills_defaults_in(capsys):
+def test_show_prints_the_file_and_resolved_fills_defaults_in(tmp_path, capsys):
     assert main(["show", "uav_fixed"]) == 0
     assert capsys.readouterr().out == (published_folder() / "uav_fixed.yaml").read_text()
     assert main(["show", "uav_fixed", "--resolved"]) == 0
@@ -119,9 +119,9 @@ def test_show_prints_the_file_and_resolved_fills_defaults_in(capsys):
     assert main(["show", "uav_fixed", "--scale", "full"]) == 0
     resolved = capsys.readouterr().out
     assert "resnet34" in resolved
-    Path("written.yaml").write_text(resolved)
-    written, published = (load(each, is_full=True) for each in ("written.yaml", "uav_fixed"))
-    assert written.run_fingerprint() == published.run_fingerprint()
+    (tmp_path / "written.yaml").write_text(resolved)
+    written = load(str(tmp_path / "written.yaml"), is_full=True)
+    assert written.run_fingerprint() == load("uav_fixed", is_full=True).run_fingerprint()
 
 
 @pytest.fixture(scope="module")
