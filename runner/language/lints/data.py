@@ -2,7 +2,7 @@
 
 from runner.language.lints.lint import Said, lint
 from runner.language.lints.subject import Subject
-from runner.registry import datasets, models
+from runner.registry import datasets, models, samplers
 
 _TINY = 2
 """Images in a forward pass up to which their statistics are no population's."""
@@ -54,6 +54,23 @@ def validation_at_another_scale(subject: Subject) -> Said:
             f"crops of {crop[0]} x {crop[1]} px are trained as they are, whole images squashed"
         )
         yield found.at("validation"), message + how_much
+
+
+@lint(
+    reason="every crop shows the whole image, so that none is taken around the class",
+    cure="a larger data.params.resize or a smaller crop; else weigh the class by the loss alone",
+)
+def crops_of_whole_images(subject: Subject) -> Said:
+    """Crops around a rare class that are as large as the images they are cut from."""
+    sizes = [
+        (data.params.crop, data.params.resize)
+        for data in subject.parts(datasets, "segmentation_folder", "partly_labelled_folder")
+    ]
+    for found in subject.parts(samplers, "rare_class_crops"):
+        for crop, resize in sizes:
+            if crop is None or crop == resize:
+                size = f"are {crop[0]} x {crop[1]} px before and after" if crop else "are not cut"
+                yield found.at("classes"), f"images {size}"
 
 
 @lint(

@@ -30,6 +30,7 @@ LINTS: dict[str, Lint] = {
         classes.constant_alpha,
         data.merged_ignore,
         data.validation_at_another_scale,
+        data.crops_of_whole_images,
         data.batchnorm_of_a_tiny_batch,
         schedules.long_warmup,
         schedules.schedule_of_another_length,

@@ -40,6 +40,22 @@ def test_squashing_is_told_in_figures_where_the_size_is_known(lints):
     assert "by" not in lints("uav_fixed")["validation_at_another_scale"]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ("crop: [64, 96], resize: [64, 96]", "images are 64 x 96 px before and after"),
+        ("crop: null, resize: [64, 96]", "images are not cut"),
+        ("crop: [64, 64], resize: [64, 96]", None),
+        ("crop: [64, 64]", None),
+    ],
+)
+def test_crops_around_a_class_that_show_the_whole_image_are_named(lints, sizes, said):
+    transforms = "transforms: [{name: flip}]"
+    text = f"extends: uav_corrected\ndata: {{params: {{{sizes}, {transforms}}}}}\n"
+    found = lints(text).get("crops_of_whole_images")
+    assert found == (said and f"sampler.params.classes: {said}")
+
+
 @pytest.mark.parametrize(("size", "is_named"), [(1, True), (2, True), (3, False)])
 def test_batchnorm_of_two_images_is_named_and_accumulation_does_not_help(lints, size, is_named):
     train = f"train: {{batch_size: {size}, accumulate: 8}}\n"
