@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
+from runner.data.orientation import UPRIGHT
 from runner.errors import DataError, Problem
 
 MAX_PIXELS = 178_956_970
@@ -41,12 +43,14 @@ class Header:
         mode: Pillow's: ``L`` grey, ``P`` palette, ``RGB``, ``I;16`` ...
         palette: colours of a palette image as red·2^16 + green·2^8 + blue; empty where the header
             does not say.
+        orientation: 1 to 8, as EXIF numbers how a viewer is to turn it; 1 is as stored.
     """
 
     height: int
     width: int
     mode: str
     palette: tuple[int, ...] = ()
+    orientation: int = UPRIGHT
 
 
 def problem(path: Path, message: str) -> Problem:
@@ -64,12 +68,13 @@ def collected(problems: list[Problem]) -> Iterator[None]:
 
 
 def read_header(path: Path) -> Header:
-    """Return size and mode of an image file.
+    """Return size, mode and orientation of an image file.
 
     Raises: DataError: it is missing, no image, or larger than ``MAX_PIXELS``.
     """
     with _opened(path) as image:
-        return Header(image.height, image.width, image.mode, _palette(image))
+        size = image.height, image.width
+        return Header(*size, image.mode, _palette(image), _orientation(image))
 
 
 def is_jpeg(path: Path) -> bool:
@@ -89,6 +94,25 @@ def _palette(image: Image.Image) -> tuple[int, ...]:
     if kind != "RGB":
         return ()
     return tuple(int.from_bytes(colours[at : at + 3]) for at in range(0, len(colours) - 2, 3))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1 where the header has none, or none that can be read.
+
+    A TIFF's is left out: OpenCV and Pillow both apply that one when they decode.
+    """
+    stored = image.info.get("exif")
+    if not stored:
+        return UPRIGHT
+    exif = Image.Exif()
+    try:
+        with _FILTERS, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exif.load(stored)
+            value = exif.get(ExifTags.Base.Orientation)
+    except (*_READ_ERRORS, struct.error, LookupError, TypeError):
+        return UPRIGHT
+    return value if isinstance(value, int) and value in range(1, 9) else UPRIGHT
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

@@ -141,6 +141,19 @@ def test_figures_of_the_readable_are_shown_and_not_kept(photos, capsys):
     assert not Path("runs/analysis").exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--verify"]])
+def test_images_that_a_viewer_turns_are_warned_of_once(photos, capsys, more):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    path = photos / "train/images/b.jpg"
+    with Image.open(path) as image:
+        image.save(path, exif=exif)
+    assert main(["analyze", "mine.yaml", *more]) == 0
+    told = capsys.readouterr().out
+    assert told.count("[WARNING] exif_orientation: 1 of 6 images carries") == 1
+    assert "  train/images/b.jpg: orientation 3\n" in told
+
+
 def test_masks_that_are_all_ignored_are_said_to_be(photos, capsys):
     for name in "ef":
         cv2.imwrite(str(photos / f"val/masks/{name}.png"), np.full(SIZE, 255, np.uint8))
