@@ -131,11 +131,20 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         ) from None
     if decoded is None:
         raise DataError(problem(path, "cannot be decoded; replace the file"))
-    if decoded.dtype != np.uint8:
-        raise DataError(
-            problem(path, f"is a {decoded.dtype} image; convert it to 8 bits a channel")
-        )
+    require_8_bits(path, decoded)
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def require_8_bits(path: Path, decoded: NDArray[Any]) -> None:
+    """Raise a DataError where an image has been decoded to more than 8 bits a channel.
+
+    Args:
+        path: of the file.
+        decoded: in the depth of the file.
+    """
+    if decoded.dtype != np.uint8:
+        message = f"is a {decoded.dtype} image; convert it to 8 bits a channel"
+        raise DataError(problem(path, message))
 
 
 def require_whole(path: Path, content: bytes) -> None:

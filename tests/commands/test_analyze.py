@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from runner.cli import main
+from runner.insight.verification import problems_of
 from runner.statistics import Statistics, read_analysis, read_sample_statistics
 
 SIZE = 40, 48
@@ -116,6 +117,25 @@ def test_every_bad_file_is_named_at_once(photos, capsys):
         assert expected in told
     assert len(told.strip().splitlines()) == 7  # and "error:"
     assert not Path("runs/analysis").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--verify"]])
+def test_an_image_of_16_bits_is_refused_as_training_does(photos, capsys, more):
+    deep = np.random.default_rng(0).integers(0, 65536, (*SIZE, 3), dtype=np.uint16)
+    (photos / "val/images/e.jpg").write_bytes(cv2.imencode(".png", deep)[1].tobytes())
+    assert main(["analyze", "mine.yaml", *more]) == 3
+    told = capsys.readouterr().err
+    assert told.count("e.jpg: is a uint16 image; convert it to 8 bits a channel") == 1
+
+
+def test_verify_reads_images_as_training_does_and_masks_as_masks(photos, capsys):
+    cv2.imwrite("photos/val/masks/e.png", np.zeros(SIZE, np.uint16))
+    assert main(["analyze", "mine.yaml", "--verify"]) == 0, capsys.readouterr().err
+    deep = photos / "deep.png"
+    cv2.imwrite(str(deep), np.zeros(SIZE, np.uint16))
+    assert problems_of((deep, "mask")) == (deep, ())
+    [found] = problems_of((deep, "image"))[1]
+    assert "is a uint16 image" in str(found)
 
 
 def test_a_mask_of_colours_among_masks_of_ids_is_found(photos, capsys):
