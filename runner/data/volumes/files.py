@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from runner.data.files import problem
 from runner.data.volumes.header import VolumeHeader, checked
+from runner.data.volumes.orientation import axes_of
 from runner.data.volumes.tiff import tiff_header, tiff_slabs
 from runner.errors import DataError
 
@@ -130,12 +131,13 @@ def _nifti(path: Path) -> tuple[VolumeHeader, float, float]:
         proxy = image.dataobj
         shape, dtype, offset = tuple(map(int, proxy.shape)), proxy.dtype, int(proxy.offset)
         scaling = float(proxy.slope), float(proxy.inter)
+        axes = axes_of(image)
     except (*_NIFTI_ERRORS, AttributeError) as error:
         raise DataError(_damaged(path, error)) from None
     # A series of one volume is a volume.
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    return VolumeHeader(shape[::-1], dtype, offset), *scaling
+    return VolumeHeader(shape[::-1], dtype, offset, axes), *scaling
 
 
 def _damaged(path: Path, error: Exception) -> Any:
