@@ -109,8 +109,7 @@ def analyze(
         message = "does not list its items (Data.inventory), so there is nothing to look at"
         raise RecipeError(Problem(recipe.data.name, "data.name", message))
     tallies = _tallies(data, data.inventory, machine, watch)
-    # Items name their files by absolute paths, --verify as the recipe's root has them.
-    named = {Path(each.place).absolute() for each in problems}
+    named = _named(problems)
     for split, tally in tallies.items():
         problems += [each for each in tally.problems if Path(each.place).absolute() not in named]
         if not tally.problems and tally.labelled and not tally.counts.sum():
@@ -140,14 +139,19 @@ def _verified(
 ) -> list[Problem]:
     """Return what is wrong with files of which nothing is known to be wrong yet."""
     files = list(files_of(recipe, root_folder(recipe, machine)).items())
-    named = {each.place for each in known}
+    named = _named(known)
     checked = spread(problems_of, files, processes=processes_for(len(files), machine.workers))
     return [
         each
         for path, found in watch("verifying", len(files), checked)
-        if str(path) not in named
+        if path.absolute() not in named
         for each in found
     ]
+
+
+def _named(problems: Sequence[Problem]) -> set[Path]:
+    """Return the files that problems are of: items have absolute paths, others what root has."""
+    return {Path(each.place).absolute() for each in problems}
 
 
 def _tallies(data: Data, inventory: Inventory, machine: Machine, watch: Watch) -> dict[str, Tally]:
