@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
+from runner.data.orientation import UPRIGHT
 from runner.errors import DataError, Problem
 
 MAX_PIXELS = 178_956_970
@@ -41,12 +43,14 @@ class Header:
         mode: Pillow's: ``L`` grey, ``P`` palette, ``RGB``, ``I;16`` ...
         palette: colours of a palette image as red·2^16 + green·2^8 + blue; empty where the header
             does not say.
+        orientation: 1 to 8, as EXIF numbers how a viewer is to turn it; 1 is as stored.
     """
 
     height: int
     width: int
     mode: str
     palette: tuple[int, ...] = ()
+    orientation: int = UPRIGHT
 
 
 def problem(path: Path, message: str) -> Problem:
@@ -64,12 +68,13 @@ def collected(problems: list[Problem]) -> Iterator[None]:
 
 
 def read_header(path: Path) -> Header:
-    """Return size and mode of an image file.
+    """Return size, mode and orientation of an image file.
 
     Raises: DataError: it is missing, no image, or larger than ``MAX_PIXELS``.
     """
     with _opened(path) as image:
-        return Header(image.height, image.width, image.mode, _palette(image))
+        size = image.height, image.width
+        return Header(*size, image.mode, _palette(image), _orientation(image))
 
 
 def is_jpeg(path: Path) -> bool:
@@ -91,6 +96,25 @@ def _palette(image: Image.Image) -> tuple[int, ...]:
     return tuple(int.from_bytes(colours[at : at + 3]) for at in range(0, len(colours) - 2, 3))
 
 
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1 where the header has none, or none that can be read.
+
+    A TIFF's is left out: OpenCV and Pillow both apply that one when they decode.
+    """
+    stored = image.info.get("exif")
+    if not stored:
+        return UPRIGHT
+    exif = Image.Exif()
+    try:
+        with _FILTERS, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exif.load(stored)
+            value = exif.get(ExifTags.Base.Orientation)
+    except (*_READ_ERRORS, struct.error, LookupError, TypeError):
+        return UPRIGHT
+    return value if isinstance(value, int) and value in range(1, 9) else UPRIGHT
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Return an image file as (H, W, 3) uint8, red first.
 
@@ -107,11 +131,20 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         ) from None
     if decoded is None:
         raise DataError(problem(path, "cannot be decoded; replace the file"))
-    if decoded.dtype != np.uint8:
-        raise DataError(
-            problem(path, f"is a {decoded.dtype} image; convert it to 8 bits a channel")
-        )
+    require_8_bits(path, decoded)
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def require_8_bits(path: Path, decoded: NDArray[Any]) -> None:
+    """Raise a DataError where an image has been decoded to more than 8 bits a channel.
+
+    Args:
+        path: of the file.
+        decoded: in the depth of the file.
+    """
+    if decoded.dtype != np.uint8:
+        message = f"is a {decoded.dtype} image; convert it to 8 bits a channel"
+        raise DataError(problem(path, message))
 
 
 def require_whole(path: Path, content: bytes) -> None:

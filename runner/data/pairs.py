@@ -11,6 +11,7 @@ from runner.counting import number_of
 from runner.data.cache import Stamp
 from runner.data.files import problem
 from runner.data.links import broken, broken_below
+from runner.data.orientation import UPRIGHT
 from runner.errors import DataError, Problem, RecipeError
 
 SPLIT = "{split}"
@@ -49,6 +50,7 @@ class Pair:
         image, mask: the files; None where an image that is not labelled has no mask.
         height, width: of both, in pixels.
         is_labelled: whether the mask may be trained on.
+        orientation: of the image, as EXIF numbers it; it is not applied.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Pair:
     height: int
     width: int
     is_labelled: bool = field(default=True, kw_only=True)
+    orientation: int = field(default=UPRIGHT, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.data.files import problem, read_header, require_whole
+from runner.data.files import problem, read_header, require_8_bits, require_whole
 from runner.errors import DataError
 
 BITS = 64
@@ -49,7 +49,8 @@ _REDUCED = {
 def image_thumbnail(path: Path) -> NDArray[np.float32] | None:
     """Return an image file averaged to (32, 32) grey levels; None where all is of one grey.
 
-    Raises: DataError: it is missing, truncated, too large or cannot be decoded.
+    Raises: DataError: it is missing, truncated, too large, cannot be decoded, or has more than 8
+        bits a channel.
     """
     header = read_header(path)
     points = _POINTS[2]
@@ -58,13 +59,14 @@ def image_thumbnail(path: Path) -> NDArray[np.float32] | None:
     reduction = next(each for each in _REDUCED if each == 1 or edge >= each * 2 * points)
     content = path.read_bytes()
     require_whole(path, content)
-    how = _REDUCED[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
+    how = _REDUCED[reduction] | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         grey = cv2.imdecode(np.frombuffer(content, np.uint8), how)
     except cv2.error as error:
         raise DataError(problem(path, f"cannot be decoded ({error.err}); replace it")) from None
     if grey is None:
         raise DataError(problem(path, "cannot be decoded; replace the file"))
+    require_8_bits(path, grey)
     small = cv2.resize(grey, (points, points), interpolation=cv2.INTER_AREA).astype(np.float32)
     return None if small.std() < _FLATTEST_GREY_LEVELS else small
 

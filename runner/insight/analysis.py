@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from runner.contracts import Data
@@ -23,7 +24,7 @@ from runner.insight.analysis_remarks import (
 )
 from runner.insight.near_duplicates import near_duplicates
 from runner.insight.spread import processes_for, spread
-from runner.insight.verification import files_of, holds_volumes, image_problems, volume_problems
+from runner.insight.verification import files_of, problems_of
 from runner.language.blame import blaming
 from runner.language.folders import SAMPLE_PREFIX
 from runner.language.known import data_block
@@ -102,8 +103,9 @@ def analyze(
         message = "does not list its items (Data.inventory), so there is nothing to look at"
         raise RecipeError(Problem(recipe.data.name, "data.name", message))
     tallies = _tallies(data, data.inventory, machine, watch)
+    named = _named(problems)
     for split, tally in tallies.items():
-        problems += tally.problems
+        problems += [each for each in tally.problems if Path(each.place).absolute() not in named]
         if not tally.problems and tally.labelled and not tally.counts.sum():
             message = f"the split {split!r} has nothing labelled: {_nothing(tally)}"
             problems.append(Problem(recipe.root, "", message))
@@ -130,16 +132,20 @@ def _verified(
     recipe: Recipe, machine: Machine, known: Sequence[Problem], watch: Watch
 ) -> list[Problem]:
     """Return what is wrong with files of which nothing is known to be wrong yet."""
-    files = files_of(recipe, root_folder(recipe, machine))
-    check = volume_problems if holds_volumes(recipe) else image_problems
-    named = {each.place for each in known}
-    checked = spread(check, files, processes=processes_for(len(files), machine.workers))
+    files = list(files_of(recipe, root_folder(recipe, machine)).items())
+    named = _named(known)
+    checked = spread(problems_of, files, processes=processes_for(len(files), machine.workers))
     return [
         each
         for path, found in watch("verifying", len(files), checked)
-        if str(path) not in named
+        if path.absolute() not in named
         for each in found
     ]
+
+
+def _named(problems: Sequence[Problem]) -> set[Path]:
+    """Return the files that problems are of: items have absolute paths, others what root has."""
+    return {Path(each.place).absolute() for each in problems}
 
 
 def _tallies(data: Data, inventory: Inventory, machine: Machine, watch: Watch) -> dict[str, Tally]:

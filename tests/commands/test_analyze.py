@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from runner.cli import main
+from runner.insight.verification import problems_of
 from runner.statistics import Statistics, read_analysis, read_sample_statistics
 
 SIZE = 40, 48
@@ -118,6 +119,25 @@ def test_every_bad_file_is_named_at_once(photos, capsys):
     assert not Path("runs/analysis").exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--verify"]])
+def test_an_image_of_16_bits_is_refused_as_training_does(photos, capsys, more):
+    deep = np.random.default_rng(0).integers(0, 65536, (*SIZE, 3), dtype=np.uint16)
+    (photos / "val/images/e.jpg").write_bytes(cv2.imencode(".png", deep)[1].tobytes())
+    assert main(["analyze", "mine.yaml", *more]) == 3
+    told = capsys.readouterr().err
+    assert told.count("e.jpg: is a uint16 image; convert it to 8 bits a channel") == 1
+
+
+def test_verify_reads_images_as_training_does_and_masks_as_masks(photos, capsys):
+    cv2.imwrite("photos/val/masks/e.png", np.zeros(SIZE, np.uint16))
+    assert main(["analyze", "mine.yaml", "--verify"]) == 0, capsys.readouterr().err
+    deep = photos / "deep.png"
+    cv2.imwrite(str(deep), np.zeros(SIZE, np.uint16))
+    assert problems_of((deep, "mask")) == (deep, ())
+    [found] = problems_of((deep, "image"))[1]
+    assert "is a uint16 image" in str(found)
+
+
 def test_a_mask_of_colours_among_masks_of_ids_is_found(photos, capsys):
     Image.new("RGB", SIZE[::-1], (1, 1, 1)).save(photos / "val/masks/f.png")
     for more in ([], ["--verify"]):
@@ -139,6 +159,19 @@ def test_figures_of_the_readable_are_shown_and_not_kept(photos, capsys):
     assert "id 7 is not mapped: 3,840 pixels in 2 masks" in told.err
     assert "val/images/e.jpg: is truncated" in told.err
     assert not Path("runs/analysis").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--verify"]])
+def test_images_that_a_viewer_turns_are_warned_of_once(photos, capsys, more):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    path = photos / "train/images/b.jpg"
+    with Image.open(path) as image:
+        image.save(path, exif=exif)
+    assert main(["analyze", "mine.yaml", *more]) == 0
+    told = capsys.readouterr().out
+    assert told.count("[WARNING] exif_orientation: 1 of 6 images carries") == 1
+    assert "  train/images/b.jpg: orientation 3\n" in told
 
 
 def test_masks_that_are_all_ignored_are_said_to_be(photos, capsys):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import pickle
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,19 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str, kept: float) -> No
     with pytest.raises(DataError, match=f"{name}: .*(truncated|damaged)"):
         read_volume_header(path)
         list(read_slabs(path))
+
+
+def test_a_packed_nifti_is_held_against_its_checksum(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.nii.gz", VOLUME)
+    whole = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(whole, compresslevel=0))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # Of a voxel: it is stored as it is.
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"x.nii.gz: is truncated or damaged \(CRC check failed"):
+        list(read_slabs(path))
+    path.write_bytes(gzip.compress(whole + bytes(3 << 20)))  # As some tools pad.
+    np.testing.assert_array_equal(read(path), VOLUME)
 
 
 def test_a_tiff_of_noise_is_named_whatever_it_says(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from runner.contracts import Data, DataSpec, Measured, Transform
-from runner.data.box_faults import SHOWN, Fault, fault_remarks, tell
+from runner.data.box_faults import Fault, fault_remarks, tell
 from runner.data.boxes.formats import (
     PER_IMAGE,
     BoxFormat,
@@ -32,15 +31,15 @@ from runner.data.boxes.survey import inventory, unannotated
 from runner.data.cache import Stamp
 from runner.data.files import Header, collected, problem, read_header
 from runner.data.links import broken, require_folder
+from runner.data.orientation import turned
 from runner.data.pairs import SPLIT, STEM, Layout, Named
+from runner.data.remarks import tell_remarks
 from runner.data.splits import Folders, SplitRule, assign, find_leaks
 from runner.data.stated_sizes import Size, size_problems
 from runner.data.strays import strays, without_annotation
 from runner.data.written_names import ImageNames, Spellings, both
 from runner.errors import DataError, Problem, RecipeError
 from runner.statistics import Remark
-
-LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,10 +98,11 @@ def open_boxes(
         if labels.format in PER_IMAGE:
             problems += strays(root, layout, rule)
         splits, faults, without = read_pictures(root, named, labels)
-        remarks = unannotated(without, len({one.name for each in named.values() for one in each}))
+        every = {one.name: one for each in splits.values() for one in each}
+        remarks = unannotated(without, len(every))
+        remarks += turned({name: one.orientation for name, one in every.items()})
         tell(faults)
-        for each in remarks:
-            LOG.info("%s", "\n  ".join((each.message, *each.places[:SHOWN])))
+        tell_remarks(remarks)
         if faulty == "refuse":
             cure = "mend it, or set data.params.faulty: mend"
             problems += [Problem(one.place, "", f"{one.message}; {cure}") for one in faults]
@@ -172,7 +172,8 @@ def read_pictures(
                 stamp = Stamp.of(root / each.name)
                 size = header.height, header.width
                 stored[each.mask][each.name] = size
-                pictures.append(Picture(each.name, each.identity, stamp, *size, boxes))
+                how = header.orientation
+                pictures.append(Picture(each.name, each.identity, stamp, *size, boxes, how))
         splits[split] = tuple(pictures)
     for file, table in shared.items():
         problems += size_problems(root / file, table.sizes, stored[file])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from runner.data.box_faults import SMALLEST_PX, Fault, is_degenerate, written
 from runner.data.cache import Stamp
+from runner.data.orientation import UPRIGHT
 
 OUTSIDE_PX = 1.0
 """How far a box may reach beyond its image unremarked: formats count pixels from 0 or from 1."""
@@ -40,6 +41,7 @@ class Picture:
         image: the file.
         height, width: in pixels, as stored.
         boxes: (N, 5) float64: x1, y1, x2, y2 in pixels as stored, and the class's index.
+        orientation: of the image, as EXIF numbers it; it is not applied.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Picture:
     height: int
     width: int
     boxes: NDArray[np.float64]
+    orientation: int = UPRIGHT
 
 
 def mended(rows: Sequence[Row], height: int, width: int) -> tuple[NDArray[np.float64], list[Fault]]:

@@ -11,13 +11,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from runner.contracts import Data, Measured, Split
-from runner.data.box_faults import tell
+from runner.data.box_faults import fault_remarks, tell
 from runner.data.links import require_folder
+from runner.data.orientation import turned
 from runner.data.pairs import SPLIT, STEM, Layout
 from runner.data.points.draws import fixed_draws
 from runner.data.points.match import Annotations, PointedImage, match
 from runner.data.points.split import PointFixedSplit, PointTrainSplit, PointView, objects_of
-from runner.data.points.survey import inventory
+from runner.data.points.survey import COUNTED, inventory
+from runner.data.remarks import tell_remarks
 from runner.data.splits import Folders, Lists, SplitRule, find_leaks
 from runner.errors import DataError, Problem, RecipeError
 
@@ -68,7 +70,10 @@ def open_points(
         pairs = {split: [each.pair for each in members] for split, members in splits.items()}
         if leaks := find_leaks(pairs):
             raise DataError(leaks)
+    every = [each.pair for members in splits.values() for each in members]
+    remarks = turned({pair.name: pair.orientation for pair in every})
     tell(faults)
+    tell_remarks(remarks)
     view.require_room([each for members in splits.values() for each in members])
     measured = Measured(
         {
@@ -85,7 +90,8 @@ def open_points(
         objects = tuple(len(each.points) for each in members)
         draws = fixed_draws(objects, looks.draws, looks.done_share, looks.counted)
         opened[split] = PointFixedSplit(view, members, draws)
-    return Data(view.spec, opened, _fingerprint(splits), inventory(splits, faults))
+    known = inventory(splits, [*remarks, *fault_remarks(faults, COUNTED)])
+    return Data(view.spec, opened, _fingerprint(splits), known)
 
 
 def _done_share(images: Sequence[PointedImage]) -> list[float]:

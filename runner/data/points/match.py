@@ -247,6 +247,5 @@ def _checked(root: Path, image: Named, points: Points) -> PointedImage:
         raise DataError(problem(path, message))
     annotation = root / image.mask
     stamps = Stamp.of(path), Stamp.of(annotation)
-    return PointedImage(
-        Pair(image.name, image.identity, *stamps, header.height, header.width), points
-    )
+    size, how = (header.height, header.width), header.orientation
+    return PointedImage(Pair(image.name, image.identity, *stamps, *size, orientation=how), points)

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.data.box_faults import Fault, fault_remarks
 from runner.data.files import collected
 from runner.data.perceptual import image_thumbnail, looks
 from runner.data.points.match import PointedImage
 from runner.errors import Problem
+from runner.statistics import Remark
 from runner.surveys import Inventory, Survey
 
-_COUNTED = {
+COUNTED = {
     "degenerate": (
         "a pixel or less wide or high, and its middle counts as an object",
         "a pixel or less wide or high, and their middles count as objects",
@@ -71,9 +71,12 @@ class CountedImage:
         )
 
 
-def inventory(
-    splits: Mapping[str, Sequence[PointedImage]], faults: Sequence[Fault] = ()
-) -> Inventory:
-    """Return the items of a data set of images with points, and what is wrong with boxes."""
+def inventory(splits: Mapping[str, Sequence[PointedImage]], remarks: Sequence[Remark]) -> Inventory:
+    """Return the items of a data set of images with points.
+
+    Args:
+        splits: the images.
+        remarks: on what reading them has found.
+    """
     items = {split: tuple(map(CountedImage, images)) for split, images in splits.items()}
-    return Inventory("points", items, tuple(fault_remarks(faults, _COUNTED)))
+    return Inventory("points", items, tuple(remarks))

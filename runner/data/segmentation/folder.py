@@ -13,7 +13,9 @@ from runner.contracts import Data, DataSpec, Measured, Split, Transform
 from runner.data.cache import ArrayCache
 from runner.data.files import collected, problem
 from runner.data.links import require_folder
+from runner.data.orientation import turned
 from runner.data.pairs import SPLIT, Layout, Pair, check_layout
+from runner.data.remarks import tell_remarks
 from runner.data.segmentation.classes import (
     ClassMap,
     MaskFormat,
@@ -124,7 +126,7 @@ def opened(
     view: View,
     cache: Path | None,
 ) -> Data:
-    """Return images that have been checked as a data set.
+    """Return images that have been checked as a data set; what is odd about them is told.
 
     Args:
         labels: where it is written what the masks mean.
@@ -139,9 +141,12 @@ def opened(
     if labels.names is not None and not isinstance(labels.names, Mapping):
         require_classes(store, splits["train"])
     measured = Measured({"class_pixels": partial(class_pixels, store, splits["train"])})
+    remarks = turned({pair.name: pair.orientation for pairs in splits.values() for pair in pairs})
+    tell_remarks(remarks)
     pictures = Pictures(DataSpec(classes.classes, measured=measured), store, view.mean, view.std)
     views = {split: _viewed(split, pairs, pictures, view) for split, pairs in splits.items()}
-    return Data(pictures.spec, views, _fingerprint(splits, classes), inventory(store, splits))
+    known = inventory(store, splits, remarks)
+    return Data(pictures.spec, views, _fingerprint(splits, classes), known)
 
 
 def _viewed(split: str, pairs: tuple[Pair, ...], pictures: Pictures, view: View) -> Split:

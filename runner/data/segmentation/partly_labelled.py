@@ -89,7 +89,8 @@ def open_partly_labelled(
     assert streams is not None, "no problem, and yet no streams"
     data = opened(labels, classes, {**splits, "train": trained}, view, cache)
     assert data.inventory is not None, "images with masks are listed"
-    return replace(data, inventory=replace(data.inventory, remarks=_remarks(streams)))
+    remarks = (*data.inventory.remarks, *_remarks(streams))
+    return replace(data, inventory=replace(data.inventory, remarks=remarks))
 
 
 def _contradictions(choice: Choice) -> list[Problem]:

@@ -65,8 +65,10 @@ def measure(
             problems.append(problem(image, message))
             continue
         stamps = Stamp.of(image), Stamp.of(mask) if has_mask else None
-        size = of_image.height, of_image.width
-        pairs.append(Pair(each.name, each.identity, *stamps, *size, is_labelled=is_labelled))
+        size, how = (of_image.height, of_image.width), of_image.orientation
+        pairs.append(
+            Pair(each.name, each.identity, *stamps, *size, is_labelled=is_labelled, orientation=how)
+        )
     if problems:
         raise DataError(problems)
     return pairs

@@ -16,6 +16,7 @@ from runner.data.perceptual import image_thumbnail, looks
 from runner.data.segmentation.masks import unmapped_pixels
 from runner.data.segmentation.store import Store
 from runner.errors import Problem
+from runner.statistics import Remark
 from runner.surveys import Inventory, Survey
 
 
@@ -80,14 +81,17 @@ class MaskedImage:
         )
 
 
-def inventory(store: Store, splits: Mapping[str, Sequence[Pair]]) -> Inventory:
+def inventory(
+    store: Store, splits: Mapping[str, Sequence[Pair]], remarks: Sequence[Remark]
+) -> Inventory:
     """Return the items of a data set of images with masks.
 
     Args:
         store: reads the masks.
         splits: the images.
+        remarks: on what reading them has found.
     """
     items = {
         split: tuple(MaskedImage(store, pair) for pair in pairs) for split, pairs in splits.items()
     }
-    return Inventory("pixels", items)
+    return Inventory("pixels", items, tuple(remarks))

@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 
 from runner.data.files import problem
 from runner.data.volumes.header import VolumeHeader, checked
+from runner.data.volumes.orientation import axes_of
 from runner.data.volumes.tiff import tiff_header, tiff_slabs
 from runner.errors import DataError
+
+_REST_BYTES = 1 << 20
+"""Read at once of what stands behind the voxels of a packed file."""
 
 _NIFTI_ERRORS = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error)
 
@@ -119,6 +123,9 @@ def _nifti_slabs(path: Path) -> Iterator[NDArray[Any]]:
                 if (slope, intercept) != (1.0, 0.0):
                     slab = (slab * slope + intercept).astype(np.float32)
                 yield slab
+            # The checksum stands behind all else: gzip compares it where it meets the end.
+            while isinstance(file, gzip.GzipFile) and file.read(_REST_BYTES):
+                pass
     except _NIFTI_ERRORS as error:
         raise DataError(_damaged(path, error)) from None
 
@@ -130,12 +137,13 @@ def _nifti(path: Path) -> tuple[VolumeHeader, float, float]:
         proxy = image.dataobj
         shape, dtype, offset = tuple(map(int, proxy.shape)), proxy.dtype, int(proxy.offset)
         scaling = float(proxy.slope), float(proxy.inter)
+        axes = axes_of(image)
     except (*_NIFTI_ERRORS, AttributeError) as error:
         raise DataError(_damaged(path, error)) from None
     # A series of one volume is a volume.
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    return VolumeHeader(shape[::-1], dtype, offset), *scaling
+    return VolumeHeader(shape[::-1], dtype, offset, axes), *scaling
 
 
 def _damaged(path: Path, error: Exception) -> Any:

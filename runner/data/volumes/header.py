@@ -29,11 +29,14 @@ class VolumeHeader:
         dtype: of the voxels as the file stores them.
         offset: of the first voxel, in bytes, where all lie in the file in order and unpacked, so
             that it can be memory-mapped; None where the file must be converted.
+        axes: of a NIfTI file that says so, where its axes x, y and z point in the patient, each a
+            vector of length 1 to the right, the front and the top; else empty.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     offset: int | None
+    axes: tuple[float, ...] = ()
 
     @property
     def travels_as(self) -> np.dtype[Any]:

@@ -22,6 +22,7 @@ from runner.data.volumes.files import mapped, read_slabs, read_volume_header
 from runner.data.volumes.header import VolumeHeader
 from runner.data.volumes.intensity import Intensity, Normalisation, measure_intensity
 from runner.data.volumes.labels import LabelRule, class_slabs
+from runner.data.volumes.orientation import codes, point_apart
 from runner.errors import DataError, Problem
 
 LOGGER = logging.getLogger(__name__)
@@ -178,10 +179,8 @@ def measure_volumes(root: Path, volumes: Sequence[Named], cache: VolumeCache) ->
                 headers.append(_header(path, cache))
         if len(headers) < 2:
             continue
-        if headers[0].shape != headers[1].shape:
-            mine, theirs = ("x".join(map(str, header.shape)) for header in headers)
-            message = f"is {mine} voxels (depth x height x width), its label {each.mask} {theirs}"
-            problems.append(problem(image, f"{message}; the two must agree"))
+        if wrong := _unlike(headers[0], each.mask, headers[1]):
+            problems.append(problem(image, wrong))
             continue
         stamps = Stamp.of(image), Stamp.of(label)
         _, height, width = headers[0].shape
@@ -191,17 +190,35 @@ def measure_volumes(root: Path, volumes: Sequence[Named], cache: VolumeCache) ->
     return pairs
 
 
+def _unlike(image: VolumeHeader, name: str, label: VolumeHeader) -> str:
+    """Return why a label, called by its name, does not fit a volume; empty where it does."""
+    if image.shape != label.shape:
+        mine, theirs = ("x".join(map(str, header.shape)) for header in (image, label))
+        message = f"is {mine} voxels (depth x height x width), its label {name} {theirs}"
+        return f"{message}; the two must agree"
+    if point_apart(image.axes, label.axes):
+        return (
+            f"has axes that point {codes(image.axes)}, its label {name} {codes(label.axes)} (R, L "
+            "right or left, A, P front or back, S, I top or bottom), and is paired with it voxel "
+            "by voxel; bring both into one orientation (nibabel.as_closest_canonical), or, where "
+            "the voxels do correspond, save the label with the affine of the image"
+        )
+    return ""
+
+
 def _header(path: Path, cache: VolumeCache) -> VolumeHeader:
     """Return a file's header, from the cache where the file is as it was."""
 
     def read() -> NDArray[np.str_]:
         header = read_volume_header(path)
         offset = -1 if header.offset is None else header.offset
-        return np.array([header.dtype.str, *map(str, (offset, *header.shape))])
+        return np.array([header.dtype.str, *map(str, (offset, *header.shape, *header.axes))])
 
-    dtype, *numbers = cache.load(key_of(kind="header", file=Stamp.of(path)), read).tolist()
-    offset, *shape = map(int, numbers)
-    return VolumeHeader(tuple(shape), np.dtype(dtype), None if offset < 0 else offset)
+    key = key_of(kind="header with axes", file=Stamp.of(path))
+    dtype, offset, depth, height, width, *axes = cache.load(key, read).tolist()
+    shape = int(depth), int(height), int(width)
+    start = None if int(offset) < 0 else int(offset)
+    return VolumeHeader(shape, np.dtype(dtype), start, tuple(map(float, axes)))
 
 
 def class_voxels(store: VolumeStore, volumes: Sequence[Volume]) -> list[float]:
