@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from runner.contracts import Data, Measured, Split
-from runner.data.box_faults import fault_remarks, tell
+from runner.data.box_faults import crowd_remarks, fault_remarks, tell
 from runner.data.links import require_folder
 from runner.data.orientation import turned
 from runner.data.pairs import SPLIT, STEM, Layout
@@ -65,13 +65,13 @@ def open_points(
     """
     _check(images, annotations, rule)
     require_folder(root)
-    splits, faults = match(root, Layout(images, annotations.path), annotations, rule)
+    splits, faults, crowds = match(root, Layout(images, annotations.path), annotations, rule)
     if not allow_leak:
         pairs = {split: [each.pair for each in members] for split, members in splits.items()}
         if leaks := find_leaks(pairs):
             raise DataError(leaks)
     every = [each.pair for members in splits.values() for each in members]
-    remarks = turned({pair.name: pair.orientation for pair in every})
+    remarks = [*turned({pair.name: pair.orientation for pair in every}), *crowd_remarks(crowds)]
     tell(faults)
     tell_remarks(remarks)
     view.require_room([each for members in splits.values() for each in members])

@@ -32,10 +32,12 @@ class Notes:
     Attributes:
         faults: what is wrong with single boxes.
         sizes: of the images, where it states them.
+        crowds: places of boxes that stand for several objects each, and are left out.
     """
 
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     sizes: dict[str, Size] = field(default_factory=dict)
+    crowds: dict[str, list[str]] = field(default_factory=dict)
 
 
 Categories = Sequence[str] | None
@@ -146,7 +148,7 @@ def read_points_csv(path: Path, _: Categories, __: Notes) -> Table:
 
 
 def read_coco(path: Path, categories: Categories, notes: Notes) -> Table:
-    """Return the centres of the boxes of a COCO file; crowds are left out.
+    """Return the centres of the boxes of a COCO file; crowds are told apart.
 
     Args:
         path: of the file.
@@ -162,6 +164,11 @@ def read_coco(path: Path, categories: Categories, notes: Notes) -> Table:
             for number, each in enumerate(content["annotations"])
             if not each.get("iscrowd")
         ]
+        for number, each in enumerate(content["annotations"]):
+            counts = categories is None or names.get(each.get("category_id")) in categories
+            if each.get("iscrowd") and counts and each.get("image_id") in images:
+                place = f"{path}: annotation {each.get('id', number)}"
+                notes.crowds.setdefault(images[each["image_id"]], []).append(place)
         notes.sizes.update(coco_sizes(content["images"]))
     except (KeyError, TypeError, AttributeError) as error:
         message = f"is no COCO file: images, annotations or one of their keys is missing ({error})"
