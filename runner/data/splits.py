@@ -14,6 +14,7 @@ import numpy as np
 from runner.data.cache import Stamp
 from runner.data.files import collected, problem
 from runner.data.pairs import Layout, Named, find_images
+from runner.data.texts import read_utf8
 from runner.data.written_names import ImageNames
 from runner.errors import DataError, Problem
 
@@ -157,8 +158,8 @@ def listed(root: Path, path: str, images: Sequence[Named], key: str) -> list[Nam
     """
     file = root / path
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_utf8(file).splitlines()
+    except OSError as error:
         message = f"the list cannot be read ({error}); correct {key}"
         raise DataError(problem(file, message)) from None
     by_name = {image.name: image for image in images}

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from runner.data.boxes.images import Row
 from runner.data.files import Header, problem
 from runner.data.stated_sizes import Size, coco_sizes
+from runner.data.texts import read_utf8
 from runner.errors import DataError, Problem
 from runner.registry import suggestion
 
@@ -294,10 +295,10 @@ def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_ANNOTATION_BYTES:
             raise DataError(problem(path, "is larger than 1 GiB; split it up"))
-        return path.read_text(encoding="utf-8-sig")
+        return read_utf8(path)
     except FileNotFoundError:
         raise DataError(problem(path, "does not exist; correct data.params.annotations")) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise DataError(
             problem(path, f"cannot be read ({error}); check its permissions, or copy it anew")
         ) from None

@@ -19,6 +19,7 @@ from runner.data.files import problem
 from runner.data.points.canvas import Points
 from runner.data.points.from_boxes import fault_of
 from runner.data.stated_sizes import Size, coco_sizes
+from runner.data.texts import read_utf8
 from runner.errors import DataError, Problem
 
 Table = dict[str, Points]
@@ -47,14 +48,14 @@ Categories = Sequence[str] | None
 def read_text(path: Path) -> str:
     """Return a text file.
 
-    Raises: DataError: it is missing or no text.
+    Raises: DataError: it is missing or no UTF-8 text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_utf8(path)
     except FileNotFoundError:
         message = "does not exist; correct data.params.annotations or data.params.root"
         raise DataError(problem(path, message)) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise DataError(problem(path, f"cannot be read ({error}); replace it")) from None
 
 
