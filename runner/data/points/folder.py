@@ -18,7 +18,7 @@ from runner.data.pairs import SPLIT, STEM, Layout
 from runner.data.points.draws import fixed_draws
 from runner.data.points.match import Annotations, PointedImage, match
 from runner.data.points.split import PointFixedSplit, PointTrainSplit, PointView, objects_of
-from runner.data.points.survey import COUNTED, inventory
+from runner.data.points.survey import COUNTED, inventory, repeated
 from runner.data.remarks import tell_remarks
 from runner.data.splits import Folders, Lists, SplitRule, find_leaks
 from runner.errors import DataError, Problem, RecipeError
@@ -70,8 +70,9 @@ def open_points(
         pairs = {split: [each.pair for each in members] for split, members in splits.items()}
         if leaks := find_leaks(pairs):
             raise DataError(leaks)
-    every = [each.pair for members in splits.values() for each in members]
-    remarks = [*turned({pair.name: pair.orientation for pair in every}), *crowd_remarks(crowds)]
+    every = {each.pair.name: each for members in splits.values() for each in members}
+    remarks = turned({name: each.pair.orientation for name, each in every.items()})
+    remarks += [*crowd_remarks(crowds), *repeated(list(every.values()))]
     tell(faults)
     tell_remarks(remarks)
     view.require_room([each for members in splits.values() for each in members])
