@@ -102,6 +102,26 @@ def fault_remarks(
     ]
 
 
+def crowd_remarks(places: Sequence[str]) -> list[Remark]:
+    """Return a remark where boxes are left out because each stands for several objects.
+
+    Args:
+        places: of the boxes: file, and number in it.
+    """
+    if not places:
+        return []
+    is_or_are = "stands" if len(places) == 1 else "stand"
+    message = (
+        f"{number_of(len(places), 'boxes', ',')} {is_or_are} for a crowd (iscrowd: 1) and "
+        f"{'is' if len(places) == 1 else 'are'} left out, as if nothing were there; give each "
+        "object a box of its own, or take these images away"
+    )
+    shown = list(places[:NAMED])
+    return [
+        Remark(kind="crowd_boxes", level="note", message=message, places=shown, count=len(places))
+    ]
+
+
 def _told(count: int, done: tuple[str, str]) -> str:
     one, several = done
     return f"{number_of(count, 'boxes')} {f'is {one}' if count == 1 else f'are {several}'}"

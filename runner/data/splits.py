@@ -15,6 +15,7 @@ from runner.data.cache import Stamp
 from runner.data.files import collected, problem
 from runner.data.pairs import Layout, Named, find_images
 from runner.data.perceptual import SAME, correlation, image_thumbnail
+from runner.data.texts import read_utf8
 from runner.data.written_names import ImageNames
 from runner.errors import DataError, Problem
 
@@ -161,8 +162,8 @@ def listed(root: Path, path: str, images: Sequence[Named], key: str) -> list[Nam
     """
     file = root / path
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_utf8(file).splitlines()
+    except OSError as error:
         message = f"the list cannot be read ({error}); correct {key}"
         raise DataError(problem(file, message)) from None
     by_name = {image.name: image for image in images}

@@ -326,6 +326,23 @@ def test_a_json_that_is_no_coco_file_is_named(tmp_path, text):
     assert "val.json" in said and "COCO" in said
 
 
+@pytest.mark.parametrize("faulty", ["mend", "refuse"])
+def test_crowds_of_a_coco_file_are_told_and_left_out(tmp_path, caplog, faulty):
+    annotations = write_format(tmp_path / "data", "coco")
+    content = json.loads((tmp_path / "data/train.json").read_text())
+    for place in (1, 2, 4):
+        content["annotations"][place]["iscrowd"] = 1
+    (tmp_path / "data/train.json").write_text(json.dumps(content))
+    with caplog.at_level(logging.INFO, "runner.data"):
+        data = opened(tmp_path / "data", "coco", annotations, faulty=faulty)
+    assert data.spec.measured["class_boxes"] == (1.0, 2.0)
+    [remark] = data.inventory.remarks
+    assert (remark.kind, remark.level, remark.count) == ("crowd_boxes", "note", 3)
+    assert remark.message.startswith("3 boxes stand for a crowd (iscrowd: 1) and are left out")
+    assert remark.places[0].endswith("train.json: annotation 100")
+    assert "3 boxes stand for a crowd" in caplog.text
+
+
 def test_faulty_boxes_are_told_or_refused(tmp_path, caplog):
     annotations = write_format(tmp_path / "data", "csv")
     with (tmp_path / "data/train/annotations.csv").open("a") as file:

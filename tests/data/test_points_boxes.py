@@ -93,6 +93,30 @@ def test_a_box_that_does_not_count_is_not_told(tmp_path, caplog):
     assert data.inventory.remarks == () and "faulty" not in caplog.text
 
 
+@pytest.mark.parametrize(("categories", "count"), [(None, 2), (["cell"], 1)])
+def test_crowds_are_told_and_have_no_point(tmp_path, caplog, categories, count):
+    root = tmp_path / "root"
+    root.mkdir()
+    write_folder(root, "coco")
+    content = json.loads((root / "all.json").read_text())
+    content["annotations"][1]["iscrowd"] = 1
+    content["categories"].append({"id": 2, "name": "dust"})
+    dust = {"id": 7, "image_id": 1, "category_id": 2, "bbox": [1, 1, 9, 9], "iscrowd": 1}
+    content["annotations"].append(dust)
+    (root / "all.json").write_text(json.dumps(content))
+    splits = {"fractions": {"train": 0.5, "val": 0.5}, "seed": 0}
+    with caplog.at_level(logging.INFO, "runner.data"):
+        data = opened(
+            root, tmp_path, format="coco", images="*.png", annotations="all.json", splits=splits,
+            categories=categories,
+        )  # fmt: skip
+    [remark] = data.inventory.remarks
+    assert (remark.kind, remark.level, remark.count) == ("crowd_boxes", "note", count)
+    assert "all.json: annotation 1" in remark.places[0] and "for a crowd" in caplog.text
+    counted = [item.survey().counts for each in data.inventory.items.values() for item in each]
+    assert counted == [(1.0,), (1.0,)]
+
+
 @pytest.mark.parametrize("format", ["voc", "coco"])
 def test_boxes_of_images_of_another_size_are_refused(tmp_path, format):
     root = tmp_path / "root"

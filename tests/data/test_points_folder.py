@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +300,21 @@ def test_two_keys_of_one_image_are_refused(folder):
     (folder / "all.json").write_text(json.dumps({**POINTS, "c": [[1.0, 2.0]]}))
     [message] = said(folder, "json")
     assert "'c.png' and 'c' are both images/c.png" in message
+
+
+@each_of("json")
+def test_points_at_the_same_place_are_told_and_count(folder, caplog):
+    assert opened(folder, "json").inventory.remarks == ()
+    rows = [[4.5, 6.5], [9.5, 6.5], [4.5, 6.5], [4.5, 6.5]]
+    (folder / "all.json").write_text(json.dumps({**POINTS, "c.png": rows}))
+    with caplog.at_level(logging.INFO, "runner.data"):
+        data = opened(folder, "json")
+    [remark] = data.inventory.remarks
+    assert (remark.kind, remark.level, remark.count) == ("repeated_points", "note", 1)
+    assert remark.message.startswith("2 points are where another of the same image is")
+    assert remark.places == ["images/c.png: 4.5, 6.5 stands there 3 times"]
+    assert "2 points are where another" in caplog.text
+    assert points_of(data)["c.png"] == rows, "none is taken away"
 
 
 @each_of("csv")

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from runner.contracts import Data, DataSpec, Measured, Transform
-from runner.data.box_faults import Fault, fault_remarks, tell
+from runner.data.box_faults import Fault, crowd_remarks, fault_remarks, tell
 from runner.data.boxes.formats import (
     PER_IMAGE,
     BoxFormat,
@@ -97,10 +97,9 @@ def open_boxes(
         named = assign(root, layout, rule)
         if labels.format in PER_IMAGE:
             problems += strays(root, layout, rule)
-        splits, faults, without = read_pictures(root, named, labels)
-        every = {one.name: one for each in splits.values() for one in each}
-        remarks = unannotated(without, len(every))
-        remarks += turned({name: one.orientation for name, one in every.items()})
+        splits, faults, remarks = read_pictures(root, named, labels)
+        every = [one for each in splits.values() for one in each]
+        remarks += turned({one.name: one.orientation for one in every})
         tell(faults)
         tell_remarks(remarks)
         if faulty == "refuse":
@@ -127,8 +126,8 @@ def open_boxes(
 
 def read_pictures(
     root: Path, named: Mapping[str, Sequence[Named]], labels: BoxLabels
-) -> tuple[dict[str, tuple[Picture, ...]], list[Fault], dict[str, None]]:
-    """Return each split's images with their boxes, what is wrong with boxes, and what has no file.
+) -> tuple[dict[str, tuple[Picture, ...]], list[Fault], list[Remark]]:
+    """Return each split's images with their boxes, what is wrong with boxes, and what is left out.
 
     What has no file of its own, or does not stand in the file of all, shows no object.
 
@@ -179,7 +178,9 @@ def read_pictures(
         problems += size_problems(root / file, table.sizes, stored[file])
     if problems:
         raise DataError(told_once(problems))
-    return splits, faults, without
+    remarks = unannotated(without, len({one.name for each in named.values() for one in each}))
+    crowds = [each for table in shared.values() for each in table.crowds.values()]
+    return splits, faults, remarks + crowd_remarks([place for each in crowds for place in each])
 
 
 def class_boxes(pictures: Sequence[Picture], classes: int) -> list[float]:
@@ -221,6 +222,8 @@ def _shared_table(root: Path, file: str, labels: BoxLabels, known: Sequence[Name
             table.rows.setdefault(name, []).extend(boxes)
             if written in found.sizes:
                 table.sizes[name] = found.sizes[written]
+            if written in found.crowds:
+                table.crowds[name] = found.crowds[written]
         elif meant.images:
             count = len(meant.images)
             message = f"{written!r} is the name of {count} images; write paths from the root"

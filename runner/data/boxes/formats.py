@@ -16,6 +16,7 @@ from typing import Any, Literal
 from runner.data.boxes.images import Row
 from runner.data.files import Header, problem
 from runner.data.stated_sizes import Size, coco_sizes
+from runner.data.texts import read_utf8
 from runner.errors import DataError, Problem
 from runner.registry import suggestion
 
@@ -49,10 +50,12 @@ class Table:
     Attributes:
         rows: the boxes.
         sizes: of the images, where it states them.
+        crowds: places of boxes that stand for several objects each, and are left out.
     """
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     sizes: dict[str, Size] = field(default_factory=dict)
+    crowds: dict[str, list[str]] = field(default_factory=dict)
 
 
 def told_once(problems: Sequence[Problem]) -> list[Problem]:
@@ -153,7 +156,7 @@ def read_voc(path: Path, header: Header, classes: Sequence[str]) -> list[Row]:
 
 
 def read_coco(path: Path, classes: Sequence[str]) -> Table:
-    """Return the boxes of a COCO file by its images' ``file_name``; crowds are left out.
+    """Return the boxes of a COCO file by its images' ``file_name``; crowds are told apart.
 
     Raises: DataError: it is no such file, or an annotation names an image or class that is
         not there.
@@ -171,6 +174,7 @@ def read_coco(path: Path, classes: Sequence[str]) -> Table:
         )
         raise DataError(problem(path, message)) from None
     found: dict[str, list[Row]] = {name: [] for name in images.values()}
+    crowds: dict[str, list[str]] = {}
     problems = []
     for number, each in enumerate(annotations):
         place = f"{path}: annotation {each.get('id', number) if isinstance(each, dict) else number}"
@@ -180,14 +184,16 @@ def read_coco(path: Path, classes: Sequence[str]) -> Table:
         elif names[each["category_id"]] not in classes:
             message = _unknown_class(names[each["category_id"]], classes)
             problems.append(UnknownClass(place, "", message))
-        elif not each.get("iscrowd"):
+        elif each.get("iscrowd"):
+            crowds.setdefault(images[each["image_id"]], []).append(place)
+        else:
             x, y, width, height = (float(value) for value in each["bbox"])
             kind = list(classes).index(names[each["category_id"]])
             row = Row(place, (x, y, x + width, y + height), kind)
             found[images[each["image_id"]]].append(row)
     if problems:
         raise DataError(problems)
-    return Table(found, sizes)
+    return Table(found, sizes, crowds)
 
 
 def read_csv(path: Path, columns: Columns, classes: Sequence[str]) -> Table:
@@ -289,10 +295,10 @@ def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_ANNOTATION_BYTES:
             raise DataError(problem(path, "is larger than 1 GiB; split it up"))
-        return path.read_text(encoding="utf-8-sig")
+        return read_utf8(path)
     except FileNotFoundError:
         raise DataError(problem(path, "does not exist; correct data.params.annotations")) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise DataError(
             problem(path, f"cannot be read ({error}); check its permissions, or copy it anew")
         ) from None

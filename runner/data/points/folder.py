@@ -11,14 +11,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from runner.contracts import Data, Measured, Split
-from runner.data.box_faults import fault_remarks, tell
+from runner.data.box_faults import crowd_remarks, fault_remarks, tell
 from runner.data.links import require_folder
 from runner.data.orientation import turned
 from runner.data.pairs import SPLIT, STEM, Layout
 from runner.data.points.draws import fixed_draws
 from runner.data.points.match import Annotations, PointedImage, match
 from runner.data.points.split import PointFixedSplit, PointTrainSplit, PointView, objects_of
-from runner.data.points.survey import COUNTED, inventory
+from runner.data.points.survey import COUNTED, inventory, repeated
 from runner.data.remarks import tell_remarks
 from runner.data.splits import Folders, Lists, SplitRule, find_leaks
 from runner.errors import DataError, Problem, RecipeError
@@ -65,13 +65,14 @@ def open_points(
     """
     _check(images, annotations, rule)
     require_folder(root)
-    splits, faults = match(root, Layout(images, annotations.path), annotations, rule)
+    splits, faults, crowds = match(root, Layout(images, annotations.path), annotations, rule)
     if not allow_leak:
         pairs = {split: [each.pair for each in members] for split, members in splits.items()}
         if leaks := find_leaks(pairs):
             raise DataError(leaks)
-    every = [each.pair for members in splits.values() for each in members]
-    remarks = turned({pair.name: pair.orientation for pair in every})
+    every = {each.pair.name: each for members in splits.values() for each in members}
+    remarks = turned({name: each.pair.orientation for name, each in every.items()})
+    remarks += [*crowd_remarks(crowds), *repeated(list(every.values()))]
     tell(faults)
     tell_remarks(remarks)
     view.require_room([each for members in splits.values() for each in members])

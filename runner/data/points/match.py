@@ -65,8 +65,10 @@ class Annotations:
 
 def match(
     root: Path, layout: Layout, annotations: Annotations, rule: SplitRule
-) -> tuple[dict[str, tuple[PointedImage, ...]], list[Fault]]:
-    """Return the images of each split with their points, and what is wrong with single boxes.
+) -> tuple[dict[str, tuple[PointedImage, ...]], list[Fault], list[str]]:
+    """Return the images of each split with their points, and what is odd about single boxes.
+
+    Returns: the images; what is wrong with boxes; where boxes stand for crowds and are left out.
 
     Raises: DataError: everything that is wrong with images, annotations and lists.
     """
@@ -98,7 +100,8 @@ def match(
     matched = {
         split: tuple(pointed[each.name] for each in images) for split, images in splits.items()
     }
-    return matched, [fault for each in every for fault in notes.faults.get(each.name, ())]
+    faults = [fault for each in every for fault in notes.faults.get(each.name, ())]
+    return matched, faults, [place for each in every for place in notes.crowds.get(each.name, ())]
 
 
 def _without_points(
@@ -179,6 +182,7 @@ def _from_table(
             [image] = meant.images
             first = written.setdefault(image, name)
             notes.faults.setdefault(image, []).extend(told.faults.get(name, ()))
+            notes.crowds.setdefault(image, []).extend(told.crowds.get(name, ()))
             if name in told.sizes:
                 notes.sizes[image] = told.sizes[name]
             if first == name:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.counting import number_of
+from runner.data.box_faults import NAMED
 from runner.data.files import collected
 from runner.data.perceptual import image_thumbnail, looks
 from runner.data.points.match import PointedImage
@@ -69,6 +71,34 @@ class CountedImage:
             samples={"objects_per_image": (objects,)},
             problems=tuple(problems),
         )
+
+
+def repeated(images: Sequence[PointedImage]) -> list[Remark]:
+    """Return a remark where images have several points at the very same place.
+
+    Args:
+        images: of the data set, each once.
+    """
+    places: list[str] = []
+    surplus = 0
+    for image in images:
+        points, times = np.unique(image.points, axis=0, return_counts=True)
+        for (x, y), count in zip(points[times > 1], times[times > 1].tolist(), strict=True):
+            surplus += count - 1
+            places.append(f"{image.pair.name}: {x:g}, {y:g} stands there {count} times")
+    if not places:
+        return []
+    message = (
+        f"{number_of(surplus, 'points', ',')} {'is' if surplus == 1 else 'are'} where another of "
+        "the same image is, and each counts as an object of its own; take away what was written "
+        "twice"
+    )
+    shown = places[:NAMED]
+    return [
+        Remark(
+            kind="repeated_points", level="note", message=message, places=shown, count=len(places)
+        )
+    ]
 
 
 def inventory(splits: Mapping[str, Sequence[PointedImage]], remarks: Sequence[Remark]) -> Inventory:

@@ -19,6 +19,7 @@ from runner.data.files import problem
 from runner.data.points.canvas import Points
 from runner.data.points.from_boxes import fault_of
 from runner.data.stated_sizes import Size, coco_sizes
+from runner.data.texts import read_utf8
 from runner.errors import DataError, Problem
 
 Table = dict[str, Points]
@@ -32,10 +33,12 @@ class Notes:
     Attributes:
         faults: what is wrong with single boxes.
         sizes: of the images, where it states them.
+        crowds: places of boxes that stand for several objects each, and are left out.
     """
 
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     sizes: dict[str, Size] = field(default_factory=dict)
+    crowds: dict[str, list[str]] = field(default_factory=dict)
 
 
 Categories = Sequence[str] | None
@@ -45,14 +48,14 @@ Categories = Sequence[str] | None
 def read_text(path: Path) -> str:
     """Return a text file.
 
-    Raises: DataError: it is missing or no text.
+    Raises: DataError: it is missing or no UTF-8 text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_utf8(path)
     except FileNotFoundError:
         message = "does not exist; correct data.params.annotations or data.params.root"
         raise DataError(problem(path, message)) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise DataError(problem(path, f"cannot be read ({error}); replace it")) from None
 
 
@@ -146,7 +149,7 @@ def read_points_csv(path: Path, _: Categories, __: Notes) -> Table:
 
 
 def read_coco(path: Path, categories: Categories, notes: Notes) -> Table:
-    """Return the centres of the boxes of a COCO file; crowds are left out.
+    """Return the centres of the boxes of a COCO file; crowds are told apart.
 
     Args:
         path: of the file.
@@ -162,6 +165,11 @@ def read_coco(path: Path, categories: Categories, notes: Notes) -> Table:
             for number, each in enumerate(content["annotations"])
             if not each.get("iscrowd")
         ]
+        for number, each in enumerate(content["annotations"]):
+            counts = categories is None or names.get(each.get("category_id")) in categories
+            if each.get("iscrowd") and counts and each.get("image_id") in images:
+                place = f"{path}: annotation {each.get('id', number)}"
+                notes.crowds.setdefault(images[each["image_id"]], []).append(place)
         notes.sizes.update(coco_sizes(content["images"]))
     except (KeyError, TypeError, AttributeError) as error:
         message = f"is no COCO file: images, annotations or one of their keys is missing ({error})"

@@ -14,6 +14,7 @@ from typing import Literal
 
 from runner.by_class import IGNORED
 from runner.contracts import IGNORE
+from runner.data.texts import read_utf8
 from runner.errors import DataError, Problem, RecipeError
 
 MaskFormat = Literal["index", "rgb"]
@@ -137,11 +138,12 @@ def _rows(
 ) -> tuple[list[tuple[int, dict[str, str | None]]], list[Problem]]:
     """Return the lines with their numbers; none where the file or a column is missing."""
     try:
-        # Spreadsheets write a byte order mark.
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_utf8(path)
     except FileNotFoundError:
         return [], [_of_file(path, "the mapping file does not exist; correct data.params.mapping")]
-    except (OSError, UnicodeDecodeError) as error:
+    except DataError as error:
+        return [], list(error.problems)
+    except OSError as error:
         return [], [_of_file(path, f"the mapping file cannot be read ({error}); copy it anew")]
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     columns = [*_SOURCE_COLUMNS[mask_format], "target_id", "target_name"]

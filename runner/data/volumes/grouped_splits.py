@@ -11,6 +11,7 @@ from pathlib import Path
 from runner.data.files import problem
 from runner.data.pairs import STEM, Layout, Named, find_images
 from runner.data.splits import Fractions, Lists, assign, deal_groups, dealt
+from runner.data.texts import read_utf8
 from runner.data.volumes.files import volume_id
 from runner.errors import DataError, Problem
 
@@ -136,9 +137,8 @@ def _read_groups(root: Path, groups: Groups, volumes: Sequence[Named]) -> dict[s
     """
     path = root / groups.file
     try:
-        # Spreadsheets write a byte order mark.
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_utf8(path)
+    except OSError as error:
         message = f"the table of groups cannot be read ({error}); see data.params.splits.groups"
         raise DataError(problem(path, message)) from None
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
