@@ -197,6 +197,20 @@ def test_splits_may_count_their_images_anew(opened: Opener, folder: Path) -> Non
     assert "val/images/9.png: of the split 'val' has the content of train/images/0.png" in message
 
 
+def test_a_blank_or_damaged_image_makes_no_leak_of_its_namesakes(
+    opened: Opener, folder: Path
+) -> None:
+    by_folder(folder, train=range(6), val=range(6, 10))
+    for kind in ("images", "masks"):
+        for number in range(6, 10):
+            path = folder / "val" / kind / f"{number}.png"
+            path.rename(path.with_name(f"{number - 6}.png"))
+    for split, grey in (("train", 0), ("val", 1)):
+        cv2.imwrite(str(folder / split / "images" / "0.png"), np.full((40, 48, 3), grey, np.uint8))
+    truncate(folder / "val" / "images" / "1.png", 200)
+    assert len(opened(**FOLDERS, **SPLIT_PATTERNS, crop=None).splits["val"]) == 4
+
+
 def test_the_same_content_under_another_name_is_a_leak(opened: Opener, folder: Path) -> None:
     by_folder(folder, train=range(6), val=range(6, 8))
     for kind in ("images", "masks"):

@@ -77,7 +77,9 @@ def test_masks_without_that_sign_are_let_be(
     opened: Opener, folder: Path, values: list[int]
 ) -> None:
     write(folder, values)
-    opened(**NAMES)
+    data = opened(**NAMES)
+    counts = [bool(count) for count in data.spec.measured["class_pixels"]]
+    assert counts == [index in values for index in range(len(data.spec.classes))]
 
 
 def test_one_mask_with_two_classes_is_enough(

@@ -116,7 +116,7 @@ def _measured(
         with collected(problems):
             splits[split] = measure_volumes(root, volumes, cache)
     if not allow_leak:
-        problems += find_leaks(splits)
+        problems += find_leaks(splits, are_images=False)
     if problems:
         raise DataError(problems)
     return splits
