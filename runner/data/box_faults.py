@@ -9,20 +9,15 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from runner.counting import number_of
+from runner.data.remarks import NAMED, SHOWN
 from runner.statistics import Remark
 
 LOG = logging.getLogger(__name__)
-
-SHOWN = 5
-"""Faults that are told one by one."""
 
 FaultKind = Literal["degenerate", "outside", "duplicate"]
 
 SMALLEST_PX = 1.0
 """Edge up to which a box is degenerate: VOC's with two equal corners have one pixel."""
-
-NAMED = 20
-"""Faulty boxes of each kind that are named in a remark."""
 
 DONE: Mapping[str, tuple[str, str]] = {
     "degenerate": ("a pixel or less wide or high, and left out",) * 2,

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from runner.data.remarks import NAMED
 from runner.statistics import Remark
 
 UPRIGHT = 1
 """The EXIF orientation of an image that is shown as it is stored."""
-
-_NAMED = 20
-"""Images that a remark names."""
 
 
 def turned(orientations: Mapping[str, int]) -> list[Remark]:
@@ -39,7 +37,7 @@ def turned(orientations: Mapping[str, int]) -> list[Remark]:
             kind="exif_orientation",
             level="warning",
             message=message,
-            places=[f"{name}: orientation {each}" for name, each in others.items()][:_NAMED],
+            places=[f"{name}: orientation {each}" for name, each in others.items()][:NAMED],
             count=len(others),
         )
     ]

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from runner.data.remarks import NAMED
 from runner.statistics import IMBALANCED, RARELY_DONE, SEVERE, Level, Remark, SplitStatistics
 
 SMALLEST_SIDE_PX = 16.0
@@ -16,9 +17,6 @@ IMBALANCE_CURE = (
     "at precision beside recall"
 )
 """What a recipe should do where it neither weights its classes nor draws the rare ones."""
-
-_NAMED = 20
-"""Places that a remark names."""
 
 # ``0016E5_07959`` is a frame of 0016E5; ``tile-12_png.rf.0c28`` is what Roboflow makes of tile-12.
 _EXPORTED = re.compile(r"_(?:jpe?g|png|bmp|webp)\.rf\.[0-9a-f]+$")
@@ -143,7 +141,7 @@ def source_remarks(identities: Mapping[str, Sequence[str]]) -> list[Remark]:
         )
     return [
         Remark(
-            kind="shared_source", level=level, message=message, places=places[:_NAMED],
+            kind="shared_source", level=level, message=message, places=places[:NAMED],
             count=len(straddling),
         )
     ]  # fmt: skip
@@ -166,7 +164,7 @@ def twin_remarks(pairs: Sequence[tuple[str, str, float]], items: int) -> list[Re
     places = [f"{name} is like {other} (correlation {alike:.3f})" for name, other, alike in pairs]
     return [
         Remark(
-            kind="near_duplicates", level="warning", message=message, places=places[:_NAMED],
+            kind="near_duplicates", level="warning", message=message, places=places[:NAMED],
             count=len(pairs),
         )
     ]  # fmt: skip

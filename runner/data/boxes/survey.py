@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.data.box_faults import NAMED
 from runner.data.boxes.images import Picture
 from runner.data.boxes.letterbox import Letterbox
 from runner.data.files import collected
 from runner.data.perceptual import image_thumbnail, looks
+from runner.data.remarks import NAMED
 from runner.errors import Problem
 from runner.statistics import Level, Remark
 from runner.surveys import Inventory, Survey

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.counting import number_of
-from runner.data.box_faults import NAMED
 from runner.data.files import collected
 from runner.data.perceptual import image_thumbnail, looks
 from runner.data.points.match import PointedImage
+from runner.data.remarks import NAMED
 from runner.errors import Problem
 from runner.statistics import Remark
 from runner.surveys import Inventory, Survey

@@ -12,6 +12,7 @@ from runner.contracts import Data
 from runner.data.files import collected, problem
 from runner.data.links import require_folder
 from runner.data.pairs import Layout, Pair
+from runner.data.remarks import NAMED
 from runner.data.segmentation.classes import ClassMap
 from runner.data.segmentation.folder import (
     Labels,
@@ -29,9 +30,6 @@ from runner.errors import DataError, Problem, RecipeError
 from runner.statistics import Remark
 
 Leak = Literal["shared_image", "shared_source", "validation_unlabelled"]
-
-_NAMED = 20
-"""Images that a remark names."""
 
 
 def open_partly_labelled(
@@ -163,6 +161,6 @@ def _remarks(streams: Streams) -> tuple[Remark, ...]:
         f"{len(streams.left_out)} unlabelled images are not trained on: what they were cut from "
         "validates"
     )
-    places = [each.name for each in streams.left_out[:_NAMED]]
+    places = [each.name for each in streams.left_out[:NAMED]]
     count = len(streams.left_out)
     return (Remark(kind="left_out", level="note", message=message, places=places, count=count),)
