@@ -140,12 +140,18 @@ def start_processes(device_type: str) -> Processes:
 
     Args:
         device_type: ``cpu`` or ``cuda``, what the training runs on.
-    Raises: MachineError: torchrun started more processes than this machine has devices.
+    Raises: MachineError: torchrun started more processes than this machine has devices, or another
+        launcher does not say which of them each process takes.
     """
     if "RANK" not in os.environ:
         return Processes()
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    local_rank = int(os.environ.get("LOCAL_RANK", 0))  # Some launchers run one on each machine.
+    if device_type == "cuda" and "LOCAL_RANK" not in os.environ:
+        message = (
+            "is not set, and says which device a process takes; start with torchrun, or set it"
+        )
+        raise MachineError(Problem("LOCAL_RANK", "", message))
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))
     if device_type == "cuda":
         present = torch.cuda.device_count()
         if local_rank >= present:

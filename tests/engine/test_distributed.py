@@ -11,6 +11,7 @@ from two_processes import run_two
 
 from runner.engine.distributed import Processes, start_processes
 from runner.engine.loop import train
+from runner.errors import MachineError
 from runner.events import Evaluated, Stepped
 
 SCRIPT = """
@@ -124,6 +125,29 @@ def test_one_process_needs_no_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes.gather("x") == ["x"]
     assert processes.any(True)
     assert not processes.any(False)
+
+
+@pytest.mark.parametrize(
+    ("local_rank", "message"),
+    [
+        ("1", "cuda:1: process 1 of this machine has no device: 1 present; start torchrun with"),
+        (
+            None,
+            "LOCAL_RANK: is not set, and says which device a process takes; start with torchrun",
+        ),
+    ],
+)
+def test_each_process_is_told_its_device(
+    monkeypatch: pytest.MonkeyPatch, local_rank: str | None, message: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if local_rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", local_rank)
+    with pytest.raises(MachineError, match=message):
+        start_processes("cuda")
 
 
 RESTARTED = """
