@@ -305,6 +305,7 @@ def test_two_processes_train_one_run():
     words = [
         "-m",
         "torch.distributed.run",
+        "--standalone",
         "--nproc-per-node",
         "2",
         "-m",

@@ -3,16 +3,15 @@
 import os
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as distributed
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 import runner
+from runner.engine.distributed import start_processes, stop_processes
 from runner.nets.reduction import mean_over_valid, ratio_of_sums, summed_over_processes
 from runner.nets.segmentation_losses import CombinedSafety, CrossEntropy, Dice, Focal
 
@@ -74,37 +73,40 @@ def gradient(model):
     return torch.cat([p.grad.flatten() for p in model.parameters()])
 
 
-def work(rank, folder):
-    """Be one of two processes: save the loss and the gradient of each case."""
+def half_of(name, masks, rank):
+    """Return the loss and the gradient of one case, from this process's half of the batch."""
+    model = DistributedDataParallel(Scored(LOSSES[name]))
+    image, mask = (each[2 * rank : 2 * rank + 2] for each in samples(masks))
+    value = model(image, mask)
+    value.backward()
+    return value.detach(), gradient(model)
+
+
+def work(folder):
+    """Be one of two processes, joined and left as a training's are: save what each case gives."""
     torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", f"file://{folder}/meeting", timedelta(seconds=60), world_size=2, rank=rank
-    )
-    found = {}
-    for name, loss in LOSSES.items():
-        for masks in MASKS:
-            model = DistributedDataParallel(Scored(loss))
-            image, mask = (each[2 * rank : 2 * rank + 2] for each in samples(masks))
-            value = model(image, mask)
-            value.backward()
-            found[name, masks] = (value.detach(), gradient(model))
-    if rank == 0:  # Alone: were it to wait for the other process, the test would time out.
+    rank = start_processes("cpu").rank
+    found = {(name, masks): half_of(name, masks, rank) for name in LOSSES for masks in MASKS}
+    if (
+        rank == 0
+    ):  # Alone: were it to wait for the other process, the test would lose it, or time out.
         with torch.no_grad():
             image, mask = (each[:2] for each in samples("unequal_counts"))
             found["alone"] = Scored(LOSSES["combined_safety"])(image, mask)
+    stop_processes()
+    threads = Path("/proc/self/task").glob("*/comm")  # None, where there is no such folder.
+    found["threads"] = [each.read_text().strip() for each in threads]
     torch.save(found, Path(folder, f"{rank}.pt"))
-    distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
     environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[1])}
-    started = [
-        subprocess.Popen([sys.executable, __file__, str(rank), str(folder)], env=environment)
-        for rank in range(2)
-    ]
-    assert [process.wait(120) for process in started] == [0, 0]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, "--nproc-per-node", "2", __file__, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
@@ -126,6 +128,14 @@ def test_an_evaluation_does_not_wait_for_other_processes(results):
         image, mask = (each[:2] for each in samples("unequal_counts"))
         expected = Scored(LOSSES["combined_safety"])(image, mask)
     assert results[0]["alone"].item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are told by /proc")
+def test_no_thread_of_the_group_outlives_it(results):
+    """One that still holds a tensor while the interpreter ends aborts the process, by chance."""
+    for each in results:
+        assert each["threads"]
+        assert not [name for name in each["threads"] if "gloo" in name]
 
 
 def test_one_process_sums_nothing():
@@ -154,4 +164,4 @@ def test_a_ratio_to_nothing_is_zero():
 
 
 if __name__ == "__main__":
-    work(int(sys.argv[1]), sys.argv[2])
+    work(sys.argv[1])
