@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from runner.contracts import Batch, Draw, Ragged, Sample, Sampler, Split
 from runner.engine.machine import worker_loss
-from runner.engine.workers import end_at_exit, prepare_worker
+from runner.engine.workers import ended_at_exit, prepare_worker
 from runner.errors import DataError, Problem, RecipeError, RunnerError, joined
 
 _TIMEOUT_S = 600.0
@@ -208,8 +208,9 @@ def _batches_of(loader: Any) -> Iterator[Batch]:
     with warnings.catch_warnings():
         # Workers only read files and fill arrays: the parent's threads hold nothing they need.
         warnings.filterwarnings("ignore", r".*use of fork\(\)", DeprecationWarning)
-        source = iter(loader)
-    end_at_exit(getattr(source, "_workers", ()))  # Torch's iterator has no public name for them.
+        # The first batches are drawn here, by the workers that are there then: a sampler may fail.
+        with ended_at_exit():
+            source = iter(loader)
     while True:
         try:
             batch = next(source, None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import multiprocessing.util  # noqa: F401 - what it does at exit is to come after _end
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from weakref import WeakSet
 
@@ -38,13 +40,18 @@ def _leave_signals_to_the_training() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def end_at_exit(workers: Iterable[BaseProcess]) -> None:
-    """Have workers killed when the interpreter ends, if they are still there.
+@contextmanager
+def ended_at_exit() -> Iterator[None]:
+    """Have what processes are started within killed when the interpreter ends, if still there.
 
     An error holds its loader until then, and multiprocessing would wait for workers that pass
     its signal by.
     """
-    _started.update(workers)
+    before = {*multiprocessing.active_children()}
+    try:
+        yield
+    finally:
+        _started.update(child for child in multiprocessing.active_children() if child not in before)
 
 
 @atexit.register
