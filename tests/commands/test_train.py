@@ -273,7 +273,7 @@ def test_a_run_that_fails_waits_for_no_worker_and_says_how_it_exited(error, stat
 
 
 SHORT = """
-from runner.contracts import Draw, Sampler, Split
+from runner.contracts import Sampler, Split
 from runner.registry import samplers
 
 class Short:
@@ -293,18 +293,8 @@ def short(split: Split, batch_size: int, /) -> Sampler:
 def test_a_sampler_that_fails_as_the_workers_start_does_not_keep_them():
     Path("machine.yaml").write_text("workers: 2\n")
     Path("short.py").write_text(SHORT)
-    words = [
-        sys.executable,
-        "-m",
-        "runner",
-        "train",
-        *SMOKE,
-        "--plugin",
-        "short.py",
-        "--out",
-        "run",
-    ]
-    words += ["--set", "sampler={name: short}", "--machine", "machine.yaml"]
+    words = [sys.executable, "-m", "runner", "train", *SMOKE, "--out", "run"]
+    words += ["--plugin", "short.py", "--set", "sampler={name: short}", "--machine", "machine.yaml"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2, done.stderr
     assert "draws 1 samples in epoch 0, its length is 4" in done.stderr

@@ -87,9 +87,7 @@ def work(folder):
     torch.set_num_threads(1)
     rank = start_processes("cpu").rank
     found = {(name, masks): half_of(name, masks, rank) for name in LOSSES for masks in MASKS}
-    if (
-        rank == 0
-    ):  # Alone: were it to wait for the other process, the test would lose it, or time out.
+    if rank == 0:  # Alone: were it to wait for the other process, it would lose it, or time out.
         with torch.no_grad():
             image, mask = (each[:2] for each in samples("unequal_counts"))
             found["alone"] = Scored(LOSSES["combined_safety"])(image, mask)
