@@ -5,7 +5,6 @@ import atexit
 import errno
 import gc
 import importlib
-import io
 import os
 import sys
 import traceback
@@ -96,12 +95,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe (head, less) has closed it: nobody is left to tell.
-        _forget_output()
+        render.forget_output()
         return 0
     except OSError as error:
         if error.errno not in _MACHINES_FAULT:
             raise
-        _forget_output()
+        render.forget_output()
         where = error.filename or "output"
         render.complain(f"{where}: {error.strerror}; free space, or write elsewhere")
         return MachineError.exit_code
@@ -141,14 +140,6 @@ def _fault_of_a_plugin(error: BaseException) -> RunnerError | None:
     from runner.language.plugins import plugin_fault
 
     return plugin_fault(error)
-
-
-def _forget_output() -> None:
-    """Let what could not be written be lost, so that the interpreter does not try it again."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except io.UnsupportedOperation:
-        return  # a stream in memory, as tests have it, is not written to at the end
 
 
 def _load_plugins(files: Sequence[Path]) -> dict[str, str]:

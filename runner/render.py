@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 import types
 from collections.abc import Mapping, Sequence
@@ -33,6 +35,14 @@ def note(text: str) -> None:
     """Print something beside the answer."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def forget_output() -> None:
+    """Let what could not be written be lost, so that the interpreter does not try it again."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except io.UnsupportedOperation:
+        return  # a stream in memory, as tests have it, is not written to at the end
 
 
 def show_progress_of(room: str) -> None:

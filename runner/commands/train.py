@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and tell the story; the exit code says how it ended."""
+    try:
+        return _begin_or_go_on(arguments)
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has closed it. Unlike an answer, a training that nobody
+        # reads has not done what was asked for; resume continues it.
+        render.forget_output()
+        return 75
+
+
+def _begin_or_go_on(arguments: argparse.Namespace) -> int:
     if arguments.extend is not None:
         return _extend(arguments)
     folder = _folder_to_resume(arguments)
@@ -250,8 +260,8 @@ def _lints(arguments: argparse.Namespace, loaded: Loaded) -> str:
 
 def _tell(session: "Session", *, is_quiet: bool) -> None:
     """Show a training's events as they come, then where it lies and what was expected."""
-    with render.live(is_quiet=is_quiet) as display:
-        for event in session.events():
+    with closing(session.events()) as events, render.live(is_quiet=is_quiet) as display:
+        for event in events:
             if session.assembled is not None:
                 display.story.classes = session.assembled.data.spec.classes
                 # A run that is continued tells of no start.

@@ -1,7 +1,7 @@
 """One process's part in a run: the folder, the events written down, and how it ended."""
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Session:
         self._best: tuple[int, dict[str, float]] | None = None
         self._health: dict[str, int] = {"good": 0, "warning": 0, "critical": 0}
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Train, write every event down, and yield it.
 
         Raises: RunnerError: what the user must mend; ``run.json`` says it too.
@@ -61,6 +61,10 @@ class Session:
             raise
         except KeyboardInterrupt as error:
             self._leave(error, "preempted", "interrupted", EXIT_CODES["preempted"])
+            raise
+        except GeneratorExit as error:
+            reason = "nobody reads its events any longer"
+            self._leave(error, "preempted", reason, EXIT_CODES["preempted"])
             raise
         except BaseException as error:
             # A bug of ours: the folder must not say "running" for ever.

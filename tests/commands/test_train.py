@@ -300,6 +300,26 @@ def test_a_sampler_that_fails_as_the_workers_start_does_not_keep_them():
     assert "draws 1 samples in epoch 0, its length is 4" in done.stderr
 
 
+@pytest.mark.parametrize("heard", ["scale", "step 3/"])
+def test_a_training_that_nobody_reads_any_longer_is_preempted(heard):
+    """As ``| head`` does it: its end is no success, and no fault."""
+    steps = ["--set", "train.compress_to_steps=400", "--set", "train.log_every=1"]
+    words = [sys.executable, "-m", "runner", "train", *SMOKE[:-1], *steps, "--out", "run"]
+    words += ["--machine", "machine.yaml"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert any(heard in line for line in process.stdout)
+        process.stdout.close()
+        assert process.wait(60) == 75
+    if heard != "scale":
+        told = record("run")
+        assert (told["state"], told["exit_code"]) == ("preempted", 75)
+        assert "nobody reads" in told["reason"]
+        assert main(["train", "--resume", "run", "--quiet", "--machine", "machine.yaml"]) == 0
+
+
 def test_run_folder_in_use_exits_6():
     from runner.engine.folder import RunFolder, RunRecord
 
