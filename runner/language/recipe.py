@@ -54,6 +54,14 @@ class Monitor(Strict):
     metric: EvaluatedName
     mode: Literal["max", "min"]
 
+    @model_validator(mode="after")
+    def _towards_the_better(self) -> "Monitor":
+        # The one figure that is no metric's: a child that names it may inherit another's mode.
+        if self.metric == "val/loss" and self.mode == "max":
+            message = "val/loss is the better the less it is: write mode: min beside it"
+            raise PydanticCustomError("monitor", "{m}", {"m": message})
+        return self
+
 
 class Expectation(Strict):
     """What a run must show at its end."""

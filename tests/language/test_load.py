@@ -54,6 +54,14 @@ def test_sample_and_smoke_stand_in_the_root_recipe_alone(name):
     assert {"sample", "smoke"} & source.own.keys() == ({"sample", "smoke"} if is_root else set())
 
 
+def test_a_loss_is_not_monitored_towards_its_worst(draft):
+    found = problems(draft("extends: uav_fixed\nmonitor: {metric: val/loss}\n"))
+    assert found == [
+        "mine.yaml:2: monitor: val/loss is the better the less it is: write mode: min beside it"
+    ]
+    assert load(draft("extends: uav_fixed\nmonitor: {metric: val/loss, mode: min}\n"))
+
+
 def test_sample_block_in_a_child_is_refused(draft):
     found = problems(draft("extends: uav_fixed\nsample: {train: {batch_size: 1}}\n"))
     assert found == [
