@@ -15,6 +15,7 @@ from runner.engine.history import EarlyStopping, Monitor
 from runner.engine.names import check_figures
 from runner.engine.reading import read_data
 from runner.engine.state import Run, TrainedGroup, seed_everything
+from runner.errors import Problem, RecipeError
 from runner.language.blame import blaming
 from runner.language.course import plan_of
 from runner.language.load import Loaded
@@ -139,8 +140,18 @@ def from_scratch(part: Part[Any]) -> Part[Any]:
 
 
 def trained_groups(task: Task, recipe: Recipe, plan: Plan) -> list[TrainedGroup]:
-    """Return what steps which parameters: the task's own choice, or else the recipe's."""
-    return [_trained_group(name, group, recipe, plan) for name, group in task.groups().items()]
+    """Return what steps which parameters: the task's own choice, or else the recipe's.
+
+    Raises: RecipeError: a group has no parameter.
+    """
+    groups = task.groups()
+    for name in [name for name, group in groups.items() if not group.parameters]:
+        whose = f" of its group {name}" if name else ""
+        message = (
+            f"has no parameter{whose} to train; build a model that has, or thaw what is frozen"
+        )
+        raise RecipeError(Problem("", "task", message))
+    return [_trained_group(name, group, recipe, plan) for name, group in groups.items()]
 
 
 def _trained_group(name: str, group: Group, recipe: Recipe, plan: Plan) -> TrainedGroup:

@@ -300,6 +300,25 @@ def test_a_sampler_that_fails_as_the_workers_start_does_not_keep_them():
     assert "draws 1 samples in epoch 0, its length is 4" in done.stderr
 
 
+FROZEN = """
+from torch import nn
+from runner.contracts import DataSpec
+from runner.registry import models
+
+@models.register
+def frozen(spec: DataSpec, /) -> nn.Module:
+    \"""Learns nothing.\"""
+    return nn.Conv2d(3, len(spec.classes), 1).requires_grad_(False)
+"""
+
+
+def test_a_model_without_a_trained_parameter_exits_2(capsys):
+    Path("frozen.py").write_text(FROZEN)
+    words = [*SMOKE, "--plugin", "frozen.py", "--set", "task.params.model={name: frozen}"]
+    assert train(*words, "--out", "run") == 2
+    assert "task: has no parameter to train" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("heard", ["scale", "step 3/"])
 def test_a_training_that_nobody_reads_any_longer_is_preempted(heard):
     """As ``| head`` does it: its end is no success, and no fault."""
