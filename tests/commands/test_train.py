@@ -312,6 +312,7 @@ def frozen(spec: DataSpec, /) -> nn.Module:
 """
 
 
+@pytest.mark.usefixtures("plugins_forgotten")
 def test_a_model_without_a_trained_parameter_exits_2(capsys):
     Path("frozen.py").write_text(FROZEN)
     words = [*SMOKE, "--plugin", "frozen.py", "--set", "task.params.model={name: frozen}"]
